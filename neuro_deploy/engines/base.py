@@ -1,0 +1,150 @@
+"""What an engine is and what it returns."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from neuro_deploy.errors import UsageError
+from neuro_deploy.network import FixedNetwork
+from neuro_deploy.numerics.registers import IntArray
+from neuro_deploy.progress import Progress, silent
+
+ENGINES = {
+    "native": "neuro_deploy.engines.native",
+    "reference": "neuro_deploy.engines.reference",
+    "lava": "neuro_deploy.engines.lava",
+    "slayer": "neuro_deploy.engines.slayer",
+}
+"""Engine name -> module with a class ``Engine``; imported when it is asked for."""
+
+RECORDABLE = ("spikes", "u", "v")
+
+
+@dataclass(frozen=True, eq=False)
+class RunResult:
+    """What a run gives.
+
+    outputs: (samples, classes). Of a fixed network int64: the readout's final v, or spike counts where the last
+    population spikes. Of a float network float64: the readout averaged over the timesteps.
+    counts: population -> (T, neurons) int64, spikes summed over the samples; the input's counts are the values
+    other than 0 that were sent in. spikes, u, v: population -> (samples, T, *shape), where recorded;
+    spikes uint8 (the input's as sent: int64), u and v int64 after the timestep.
+    """
+
+    engine: str
+    samples: int
+    timesteps: int
+    outputs: npt.NDArray[Any]
+    counts: Mapping[str, IntArray]
+    spikes: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
+    u: Mapping[str, IntArray] = field(default_factory=dict)
+    v: Mapping[str, IntArray] = field(default_factory=dict)
+
+    @property
+    def predictions(self) -> IntArray:
+        """The class with the largest output, per sample: (samples,), int64."""
+        return np.argmax(self.outputs, axis=1)
+
+    def accuracy(self, labels: npt.ArrayLike | None) -> float | None:
+        """The share of predictions that equal the labels, 0..1; None without labels."""
+        return None if labels is None else float(np.mean(self.predictions == np.asarray(labels)))
+
+
+class Engine(Protocol):
+    """Runs encoded samples through a fixed network.
+
+    ``batch`` is the number of samples it wants at a time; None: all at once.
+    """
+
+    name: str
+    batch: int | None
+
+    def run(
+        self, network: FixedNetwork, inputs: IntArray, record: Collection[str] = (), progress: Progress = silent
+    ) -> RunResult:
+        """Run ``inputs`` (``network.encode(x)``) for ``network.timesteps`` timesteps, states 0 before each sample.
+
+        record: any of "spikes", "u", "v", kept for every population.
+        """
+        ...
+
+
+def get_engine(name: str, **options: Any) -> Engine:
+    """The engine of that name.
+
+    Raises:
+        UsageError: no such engine.
+    """
+    if name not in ENGINES:
+        raise UsageError(f"no engine {name!r}; engines: {', '.join(ENGINES)}")
+    engine: Engine = importlib.import_module(ENGINES[name]).Engine(**options)
+    return engine
+
+
+def as_sequence(network: FixedNetwork, inputs: IntArray) -> IntArray:
+    """Encoded inputs as (samples, T, neurons), a view that repeats static samples.
+
+    Raises:
+        UsageError: samples that change over time and do not have ``network.timesteps`` timesteps.
+    """
+    neurons = network.population(network.entry).neurons
+    static = int(np.prod(inputs.shape[1:])) == neurons
+    flat = inputs.reshape(len(inputs), 1 if static else inputs.shape[1], neurons)
+    if static:
+        return np.broadcast_to(flat, (len(flat), network.timesteps, neurons))
+    if flat.shape[1] != network.timesteps:
+        raise UsageError(
+            f"samples have {flat.shape[1]} timesteps, the network runs {network.timesteps}",
+            hint=f"cut or repeat them to {network.timesteps} timesteps, or convert with --timesteps",
+        )
+    return flat
+
+
+def result_from_records(
+    engine: str, network: FixedNetwork, inputs: IntArray, records: Mapping[str, Mapping[str, IntArray]], keep: Collection[str]
+) -> RunResult:
+    """A RunResult from full records: {"spikes"|"u"|"v": {population: (samples, T, neurons)}}."""
+    spikes = dict(records["spikes"])
+    if network.encoding.mode != "bias":
+        spikes[network.entry] = as_sequence(network, inputs)
+    last = network.output
+    outputs = spikes[last.name].sum(axis=1, dtype=np.int64) if last.kind == "lif" else records["v"][last.name][:, -1]
+    kept: dict[str, dict[str, Any]] = {"spikes": {}, "u": {}, "v": {}}
+    for what in keep:
+        source = spikes if what == "spikes" else records[what]
+        kept[what] = {name: array.reshape(*array.shape[:2], *network.population(name).shape) for name, array in source.items()}
+    return RunResult(
+        engine=engine,
+        samples=len(inputs),
+        timesteps=network.timesteps,
+        outputs=outputs.astype(np.int64),
+        counts={name: np.count_nonzero(array, axis=0).astype(np.int64) for name, array in spikes.items()},
+        **kept,
+    )
+
+
+def merge(results: Sequence[RunResult]) -> RunResult:
+    """One result from those of consecutive batches."""
+    first = results[0]
+    if len(results) == 1:
+        return first
+
+    def joined(what: str) -> dict[str, Any]:
+        return {name: np.concatenate([getattr(r, what)[name] for r in results]) for name in getattr(first, what)}
+
+    return RunResult(
+        engine=first.engine,
+        samples=sum(r.samples for r in results),
+        timesteps=first.timesteps,
+        outputs=np.concatenate([r.outputs for r in results]),
+        counts={name: sum((r.counts[name] for r in results[1:]), first.counts[name]) for name in first.counts},
+        spikes=joined("spikes"),
+        u=joined("u"),
+        v=joined("v"),
+    )

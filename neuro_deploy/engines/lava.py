@@ -1,0 +1,183 @@
+"""The lava engine: real Lava processes on lava-nc's fixed-point CPU models.
+
+Samples go through back to back. LIFReset empties every population at its own phase: population p at depth d computes
+the first timestep of sample i in Lava's timestep ``i * interval + d + 1``. With delays, spikes in flight would reach
+the next sample, so each sample then gets a Lava of its own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from neuro_deploy import lava_compat
+from neuro_deploy.engines.base import RunResult, as_sequence, merge, result_from_records
+from neuro_deploy.errors import EngineError, EngineTimeout, UnsupportedError
+from neuro_deploy.network import FixedNetwork, FixedPopulation, FixedProjection
+from neuro_deploy.network.bounds import largest_spike
+from neuro_deploy.numerics.registers import BIAS_EXPONENT, IntArray
+from neuro_deploy.progress import Progress, silent
+
+GRACE = 5.0
+"""Seconds between asking Lava's processes to end and ending them."""
+
+
+class Engine:
+    """lava-nc 0.10.0 in a process group of its own. time_limit: seconds for one batch."""
+
+    name = "lava"
+    batch: int | None = 512
+
+    def __init__(self, time_limit: float = 600.0) -> None:
+        self.time_limit = time_limit
+
+    def run(
+        self, network: FixedNetwork, inputs: IntArray, record: Collection[str] = (), progress: Progress = silent
+    ) -> RunResult:
+        """See ``neuro_deploy.engines.base.Engine.run``.
+
+        Raises:
+            MissingError: lava-nc is not installed.
+            EngineTimeout: Lava did not finish in the time limit.
+            EngineError: Lava failed; the message ends with its last words.
+            UnsupportedError: sums beyond the 32 bits in which Lava computes.
+        """
+        lava_compat.check_installed()
+        delayed = any(projection.max_delay for projection in network.projections)
+        chunks = [inputs[i : i + 1] for i in range(len(inputs))] if delayed else [inputs]
+        return merge([self._run(network, chunk, record) for chunk in chunks])
+
+    def _run(self, network: FixedNetwork, inputs: IntArray, record: Collection[str]) -> RunResult:
+        sequence = as_sequence(network, inputs)
+        states = {"u", "v"} & set(record)
+        job, arrays = _job(network, sequence, with_states=bool(states))
+        with tempfile.TemporaryDirectory(prefix="neuro-deploy-lava-") as name:
+            folder = Path(name)
+            (folder / "job.json").write_text(json.dumps(job))
+            np.savez(folder / "job.npz", **arrays)  # type: ignore[arg-type]
+            self._work(folder)
+            records = _records(network, sequence, folder)
+        return result_from_records(self.name, network, inputs, records, record)
+
+    def _work(self, folder: Path) -> None:
+        command = [sys.executable, "-m", "neuro_deploy.engines.lava_worker", str(folder)]
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
+        with (folder / "log").open("w+") as log:
+            worker = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=log, stderr=log, env=environment, start_new_session=True
+            )
+            try:
+                worker.wait(self.time_limit)
+            except subprocess.TimeoutExpired as error:
+                raise EngineTimeout(
+                    f"Lava did not finish in {self.time_limit:g} seconds and was stopped",
+                    hint="fewer samples (--samples), or more time (--time-limit)",
+                ) from error
+            finally:
+                _end_group(worker)
+            log.seek(0)
+            words = log.read().strip().splitlines()
+        if not (folder / "done").exists():
+            raise EngineError(f"Lava failed: {words[-1] if words else f'exit code {worker.returncode}'}")
+
+
+def _end_group(worker: subprocess.Popen[bytes]) -> None:
+    """End whatever the worker left: politely, so that Python frees its shared memory, then by force."""
+    for sign in (signal.SIGTERM, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(worker.pid, sign)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            worker.wait(GRACE)
+    if worker.stdin:
+        worker.stdin.close()
+
+
+def _job(network: FixedNetwork, sequence: IntArray, *, with_states: bool) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """What the worker needs: plain data, and arrays.
+
+    One LIFReset per population, one Dense or DelayDense per projection, recorders for spikes and, of the output or of
+    all populations, for u and v.
+    """
+    samples, steps = sequence.shape[:2]
+    depth = network.depths
+    driven = network.encoding.mode == "bias"
+    arrays: dict[str, np.ndarray] = {}
+    if driven:  # written into bias_mant at the end of the timestep before the sample starts
+        arrays["driving"] = np.concatenate([sequence[1:, 0], sequence[:1, 0]]).astype(np.int32)
+    else:
+        arrays["input"] = sequence.reshape(samples * steps, -1).T.astype(np.int32)
+    populations = []
+    for index, population in enumerate(network.computed):
+        entry = driven and population.name == network.entry
+        arrays[f"{index}.vth"] = population.threshold
+        arrays[f"{index}.du"] = population.u_decay - 1
+        arrays[f"{index}.dv"] = population.v_decay
+        arrays[f"{index}.bias"] = population.bias + (sequence[0, 0] if entry else 0)
+        populations.append(
+            {
+                "name": population.name,
+                "neurons": population.neurons,
+                "bias_exp": BIAS_EXPONENT,
+                "reset_offset": depth[population.name] + 1,
+                "projections": [i for i, p in enumerate(network.projections) if p.target == population.name],
+                "driven": entry,
+                "states": with_states or population is network.output,
+            }
+        )
+    projections = []
+    for number, projection in enumerate(network.projections):
+        arrays[f"weight.{number}"] = projection.weight
+        if projection.max_delay:
+            arrays[f"delay.{number}"] = np.broadcast_to(projection.delay, projection.weight.shape)
+        projections.append(_projection_job(network, projection))
+    job = {
+        "input": network.populations[0].name,
+        "interval": steps,
+        "steps": samples * steps + max(depth.values()),
+        "populations": populations,
+        "projections": projections,
+    }
+    return job, arrays
+
+
+def _projection_job(network: FixedNetwork, projection: FixedProjection) -> dict[str, Any]:
+    even = not np.any(projection.weight % 2)
+    largest = largest_spike(network, projection.source)
+    if int(np.abs(projection.weight.astype(np.int64)).sum(axis=1).max()) * largest >= 2**24:
+        raise UnsupportedError("sums of weights exceed 2^24, which Lava shifts out of 32 bits", where=projection.name)
+    return {
+        "source": projection.source,
+        "weight_exp": projection.weight_exp,
+        "message_bits": 8 if network.population(projection.source).kind == "input" and largest > 1 else 0,
+        "mixed": even,
+        "max_delay": projection.max_delay,
+    }
+
+
+def _records(network: FixedNetwork, sequence: IntArray, folder: Path) -> dict[str, dict[str, IntArray]]:
+    """The recorders' files, each population's own latency undone: (samples, T, neurons)."""
+    samples, steps = sequence.shape[:2]
+    records: dict[str, dict[str, IntArray]] = {"spikes": {}, "u": {}, "v": {}}
+
+    def windows(population: FixedPopulation, array: np.ndarray) -> IntArray:
+        start = network.depths[population.name]
+        return array[start : start + samples * steps].reshape(samples, steps, -1)
+
+    for index, population in enumerate(network.computed):
+        spikes = np.load(folder / f"{index}.spikes.npy")
+        records["spikes"][population.name] = windows(population, spikes).astype(np.uint8)
+        states = folder / f"{index}.states.npy"
+        if states.exists():
+            u, v = np.load(states).astype(np.int64)
+            records["u"][population.name], records["v"][population.name] = windows(population, u), windows(population, v)
+    return records

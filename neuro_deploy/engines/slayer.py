@@ -1,0 +1,94 @@
+"""The slayer engine: lava-dl's SLAYER blocks and their forward.
+
+SLAYER has no 24-bit wrap and no clip, and computes in float32. Where a state leaves 24 bits, this engine says so
+instead of returning spikes that the chip would not give.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import numpy as np
+import torch
+
+from neuro_deploy.engines.base import RunResult, as_sequence, result_from_records
+from neuro_deploy.errors import EngineError, UnsupportedError
+from neuro_deploy.lava_compat import blocks, check_installed
+from neuro_deploy.network import FixedNetwork, FixedPopulation, FixedProjection, state_bounds
+from neuro_deploy.numerics.registers import STATE_LIMIT, IntArray
+from neuro_deploy.progress import Progress, silent
+
+FLOAT32_EXACT = 2**24
+
+
+class Engine:
+    """lava-dl SLAYER blocks on the CPU."""
+
+    name = "slayer"
+    batch: int | None = 64
+
+    def run(
+        self, network: FixedNetwork, inputs: IntArray, record: Collection[str] = (), progress: Progress = silent
+    ) -> RunResult:
+        """See ``neuro_deploy.engines.base.Engine.run``.
+
+        Raises:
+            MissingError: lava-dl is not installed.
+            UnsupportedError: delays, weight exponents, odd weights, several projections into one population.
+            EngineError: a state left 24 bits, where SLAYER and the chip part.
+        """
+        check_installed()
+        sequence = as_sequence(network, inputs)
+        bounds = state_bounds(network)
+        spikes: dict[str, torch.Tensor] = {}
+        records: dict[str, dict[str, IntArray]] = {"spikes": {}, "u": {}, "v": {}}
+        with torch.inference_mode():
+            for population in network.computed:
+                driven = network.encoding.mode == "bias" and network.entry == population.name
+                if bounds[population.name].a_in >= FLOAT32_EXACT:
+                    raise UnsupportedError("sums leave float32, in which SLAYER computes", where=population.name)
+                bias = population.bias + sequence[:, 0] if driven else population.bias
+                projection = _only_projection(network, population)
+                block = blocks.dense_block(projection, population, bias)
+                entering = spikes.get(projection.source)
+                if entering is None:
+                    source = np.zeros((len(sequence), projection.weight.shape[1], network.timesteps)) if driven else None
+                    entering = torch.tensor(sequence.transpose(0, 2, 1) if source is None else source, dtype=torch.float32)
+                fired, u, v = _states(block, entering, bias, population)
+                spikes[population.name] = fired
+                records["spikes"][population.name] = fired.numpy().transpose(0, 2, 1).astype(np.uint8)
+                records["u"][population.name], records["v"][population.name] = u, v
+        return result_from_records(self.name, network, inputs, records, record)
+
+
+def _only_projection(network: FixedNetwork, population: FixedPopulation) -> FixedProjection:
+    projections = network.inputs_of(population.name)
+    if not projections:  # data enter as bias: a block wants a synapse, which here carries nothing
+        return FixedProjection("", population.name, np.zeros((population.neurons, 1), np.int64))
+    projection = projections[0]
+    if len(projections) > 1 or projection.max_delay or projection.weight_exp or np.any(projection.weight % 2):
+        raise UnsupportedError(
+            "SLAYER's dense block takes one projection, even weights, no delays and no weight exponent",
+            where=population.name,
+            hint="verify against reference or lava",
+        )
+    return projection
+
+
+def _states(
+    block: object, entering: torch.Tensor, bias: IntArray, population: FixedPopulation
+) -> tuple[torch.Tensor, IntArray, IntArray]:
+    """(spikes (samples, neurons, T), u and v (samples, T, neurons) int64) of one block."""
+    current, voltage = block.neuron.dynamics(block.synapse(entering))  # type: ignore[attr-defined]
+    fired = block.neuron.spike(voltage)  # type: ignore[attr-defined]
+    u = np.rint(current.numpy().astype(np.float64) * blocks.STATE_SCALE).astype(np.int64).transpose(0, 2, 1)
+    v = np.rint(voltage.numpy().astype(np.float64) * blocks.STATE_SCALE).astype(np.int64).transpose(0, 2, 1)
+    u = u - (bias[:, None] if bias.ndim == 2 else bias) * blocks.SCALE
+    silent_v = np.where(fired.numpy().transpose(0, 2, 1) > 0, 0, v)  # a clipped v that spikes is reset all the same
+    if np.any(u > STATE_LIMIT) or np.any(u <= -STATE_LIMIT) or np.any(np.abs(silent_v) >= STATE_LIMIT):
+        raise EngineError(
+            "u or v left 24 bits, where the chip wraps u and clips v and SLAYER does neither",
+            where=population.name,
+            hint="verify against reference or lava, or convert with smaller weights",
+        )
+    return fired, u, silent_v

@@ -1,0 +1,138 @@
+"""Writing files whole or not at all, and reading strangers' archives without trusting their sizes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from neuro_deploy.errors import FileError, FormatError
+
+MEMORY_BUDGET = 8 * 2**30
+"""Bytes that one input file may claim once unpacked. Files that claim more are refused before memory is taken."""
+
+
+def existing_file(path: str | Path) -> Path:
+    """The path, if a file is there that can be read.
+
+    Raises:
+        FileError: nothing is there, or a folder is, or it may not be read.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise FileError("is a folder, a file is wanted", where=str(path))
+    if not path.exists():
+        raise FileError("no such file", where=str(path), hint="check the path; it is relative to the folder you are in")
+    if not os.access(path, os.R_OK):
+        raise FileError("may not be read", where=str(path), hint=f"chmod u+r {path}")
+    return path
+
+
+@contextmanager
+def atomic_write(path: str | Path) -> Iterator[Path]:
+    """Give a temporary path beside ``path``; on success sync it and rename it to ``path``, on any failure remove it.
+
+    Raises:
+        FileError: the folder does not exist or cannot be written to.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.tmp-{os.getpid()}")
+    if path.is_dir():
+        raise FileError("is a folder, a file name is wanted", where=str(path))
+    if not path.parent.is_dir():
+        raise FileError("no such folder", where=str(path.parent), hint=f"mkdir -p {path.parent}")
+    try:
+        yield temporary
+        with temporary.open("rb") as handle:
+            os.fsync(handle.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        raise FileError(f"cannot be written: {error.strerror or error}", where=str(path)) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def make_folder(path: str | Path) -> Path:
+    """Make a folder and its parents.
+
+    Raises:
+        FileError: a file is in the way, or writing is not allowed.
+    """
+    path = Path(path)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FileError(f"cannot be made a folder: {error.strerror or error}", where=str(path)) from error
+    return path
+
+
+def write_json(path: str | Path, value: Any) -> None:
+    """Write plain data as indented JSON, whole or not at all."""
+    with atomic_write(path) as temporary:
+        temporary.write_text(json.dumps(value, indent=2, allow_nan=False) + "\n")
+
+
+def sha256(path: str | Path) -> str:
+    """The SHA-256 of a file, in hexadecimal."""
+    with Path(path).open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def check_archive(path: Path, what: str) -> None:
+    """Refuse a zip archive that is broken or would unpack to more than MEMORY_BUDGET.
+
+    Raises:
+        FormatError: not a zip archive, truncated, or too large.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            claimed = sum(entry.file_size for entry in archive.infolist())
+    except (zipfile.BadZipFile, OSError, ValueError) as error:
+        raise FormatError(f"not a readable {what}: empty, truncated or of another type", where=str(path)) from error
+    if claimed > MEMORY_BUDGET:
+        raise FormatError(
+            f"would unpack to {claimed:,} bytes, at most {MEMORY_BUDGET:,} are allowed",
+            where=str(path),
+            hint="split it into smaller files",
+        )
+
+
+def read_npz(path: Path) -> dict[str, np.ndarray]:
+    """All arrays of an ``.npz`` file. Pickled objects are refused; each array's claimed size is checked first.
+
+    Raises:
+        FormatError: broken, too large, or not plain arrays.
+    """
+    check_archive(path, ".npz file")
+    arrays: dict[str, np.ndarray] = {}
+    try:
+        with zipfile.ZipFile(path) as archive:
+            for entry in archive.infolist():
+                with archive.open(entry) as handle:
+                    _check_npy_header(handle, entry, path)
+        with np.load(path, allow_pickle=False) as bundle:
+            for name in bundle.files:
+                arrays[name] = bundle[name]
+    except FormatError:
+        raise
+    except Exception as error:  # numpy and zipfile raise many kinds on broken bytes
+        raise FormatError(f"not a readable .npz file: {error}", where=str(path)) from error
+    return arrays
+
+
+def _check_npy_header(handle: Any, entry: zipfile.ZipInfo, path: Path) -> None:
+    version = np.lib.format.read_magic(handle)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, _, dtype = read(handle)
+    where = f"{path}:{entry.filename.removesuffix('.npy')}"
+    if dtype.hasobject:
+        raise FormatError("holds Python objects, only plain numbers are read", where=where)
+    if int(np.prod([int(n) for n in shape], dtype=object)) * dtype.itemsize > entry.file_size:
+        raise FormatError(f"claims shape {shape}, which its {entry.file_size:,} bytes do not hold", where=where)

@@ -1,0 +1,104 @@
+"""Reading torch checkpoints from strangers: weights only, sizes checked before memory is taken.
+
+A checkpoint of ours is a dict: ``format`` "neuro-deploy-checkpoint", ``version`` 1, ``model`` (its name), ``config``
+(the model's arguments), ``input`` (shape, scale, low, levels: how samples were digitised), ``training`` (seed, epochs,
+accuracy, versions), ``state_dict``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from neuro_deploy.errors import FormatError
+from neuro_deploy.files import MEMORY_BUDGET, atomic_write, check_archive, existing_file
+
+FORMAT = "neuro-deploy-checkpoint"
+VERSION = 1
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """A checked checkpoint. state: name -> float64 array."""
+
+    path: Path
+    model: str
+    config: Mapping[str, Any]
+    input: Mapping[str, Any]
+    state: Mapping[str, npt.NDArray[np.float64]]
+
+    def tensor(self, name: str, shape: tuple[int, ...]) -> npt.NDArray[np.float64]:
+        """A tensor of that name and shape, finite.
+
+        Raises:
+            FormatError: missing, of another shape, or with NaN or infinity.
+        """
+        where = f"{self.path}:{name}"
+        if name not in self.state:
+            raise FormatError("is missing from the state dict", where=where)
+        value = self.state[name]
+        if value.shape != shape:
+            raise FormatError(f"has shape {value.shape}, {shape} is wanted", where=where)
+        if not np.all(np.isfinite(value)):
+            raise FormatError("holds NaN or infinity", where=where, hint="the training broke down: train again")
+        return value
+
+
+def save_checkpoint(path: str | Path, content: Mapping[str, Any]) -> None:
+    """Write a checkpoint of ours, whole or not at all. content: all keys but ``format`` and ``version``."""
+    with atomic_write(path) as temporary:
+        torch.save({"format": FORMAT, "version": VERSION, **content}, temporary)
+
+
+def load_checkpoint(path: str | Path) -> Checkpoint:
+    """Read a checkpoint of ours.
+
+    Raises:
+        FileError: nothing there.
+        FormatError: not a torch checkpoint, one with Python objects in it, or not one of ours.
+    """
+    path = existing_file(path)
+    content = _load(path)
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise FormatError(
+            "is a torch file, but not a checkpoint of this tool",
+            where=str(path),
+            hint="neuro-deploy train writes such checkpoints",
+        )
+    if content.get("version") != VERSION:
+        raise FormatError(f"has version {content.get('version')!r}, this tool reads {VERSION}", where=str(path))
+    for key, kind in (("model", str), ("config", dict), ("input", dict), ("state_dict", dict)):
+        if not isinstance(content.get(key), kind):
+            raise FormatError(f"has no usable {key!r}", where=str(path), hint="the file is broken: train again")
+    state = {str(name): _array(path, str(name), value) for name, value in content["state_dict"].items()}
+    return Checkpoint(path, content["model"], content["config"], content["input"], state)
+
+
+def _load(path: Path) -> Any:
+    check_archive(path, "torch checkpoint")
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises many kinds on broken bytes
+        words = str(error).strip().splitlines()
+        objects = "Unsupported global" in str(error) or "weights_only" in str(error)
+        what = "holds Python objects besides numbers, which are not loaded" if objects else "cannot be read"
+        raise FormatError(
+            f"{what} ({words[0][:120] if words else type(error).__name__})",
+            where=str(path),
+            hint="save it again with torch.save of plain tensors, numbers, strings, lists and dicts",
+        ) from error
+
+
+def _array(path: Path, name: str, value: Any) -> npt.NDArray[np.float64]:
+    where = f"{path}:{name}"
+    if not isinstance(value, torch.Tensor) or value.is_sparse or value.is_complex():
+        raise FormatError("is not a dense real tensor", where=where)
+    if value.numel() * 8 > MEMORY_BUDGET or value.numel() * value.element_size() > value.untyped_storage().nbytes():
+        raise FormatError(f"claims shape {tuple(value.shape)}, which its data do not hold", where=where)
+    return value.detach().to(torch.float64).numpy()

@@ -1,0 +1,158 @@
+"""How samples become the integers that enter a fixed network.
+
+Every encoding has ``encode(x) -> int64`` of shape (samples, neurons), or (samples, T, neurons) for samples that
+change over time: x with one axis more than the network's input. Which of the two it is follows from x's size.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from neuro_deploy.errors import DataError
+from neuro_deploy.numerics.registers import BIAS, PAYLOAD, IntArray
+
+
+@dataclass(frozen=True)
+class GradedEncoding:
+    """Graded spikes: q = round((x - low) / scale), 0..levels, ties to even.
+
+    x in model units (floats from low to low + scale * levels), or already the whole numbers 0..levels: integer
+    arrays, and float arrays that leave the model's range but hold only whole numbers within 0..levels.
+    """
+
+    shape: tuple[int, ...]
+    scale: float = 1.0
+    low: float = 0.0
+    levels: int = PAYLOAD.high
+    mode: Literal["graded"] = "graded"
+
+    def encode(self, x: npt.ArrayLike) -> IntArray:
+        """The whole numbers 0..levels sent in at every timestep.
+
+        Raises:
+            DataError: wrong shape or type, or values outside both ranges.
+        """
+        values = flat_samples(x, self.shape)
+        if self._are_levels(values):
+            return values.astype(np.int64)
+        return np.clip(np.rint((values - self.low) / self.scale), 0, self.levels).astype(np.int64)
+
+    def model_units(self, x: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        """What the float model sees, not rounded: (samples, features), or (samples, T, features), float64.
+
+        Raises:
+            DataError: as ``encode``.
+        """
+        values = flat_samples(x, self.shape)
+        if self._are_levels(values):
+            return self.low + self.scale * values.astype(np.float64)
+        return values.astype(np.float64)
+
+    def _are_levels(self, values: np.ndarray) -> bool:
+        """Whether x is whole numbers 0..levels (True) or model units (False)."""
+        high = self.low + self.scale * self.levels
+        low_found, high_found = values.min(), values.max()
+        fits = bool(low_found >= 0 and high_found <= self.levels)
+        if values.dtype.kind in "iub" and fits:
+            return True
+        slack = self.scale / 2
+        if values.dtype.kind == "f" and low_found >= self.low - slack and high_found <= high + slack:
+            return False
+        if fits and np.all(values == np.rint(values)):
+            return True
+        raise DataError(
+            f"x spans {low_found:g} to {high_found:g}; this network takes floats from {self.low:g} to {high:g}, "
+            f"or the whole numbers 0 to {self.levels}",
+            hint="scale the data as in training",
+        )
+
+
+@dataclass(frozen=True)
+class SpikeEncoding:
+    """Spike trains sent in as they are: 0 or 1."""
+
+    shape: tuple[int, ...]
+    mode: Literal["spikes"] = "spikes"
+
+    def encode(self, x: npt.ArrayLike) -> IntArray:
+        """The spikes.
+
+        Raises:
+            DataError: wrong shape, or values other than 0 and 1.
+        """
+        values = flat_samples(x, self.shape)
+        if not np.all((values == 0) | (values == 1)):
+            raise DataError("x holds values other than 0 and 1; this network takes one-bit spikes")
+        return values.astype(np.int64)
+
+
+@dataclass(frozen=True, eq=False)
+class BiasEncoding:
+    """Data enter as the bias of a population: the host computes each neuron's bias mantissa.
+
+    weight a matrix (neurons, features): mantissa = round(weight @ x + offset), ties to even (our own networks).
+    weight one number: mantissa = trunc(weight * x + offset), as lava-dl does with an input layer's transform.
+    integers: what whole numbers in x mean, and the range of x; where None, x is taken as it is.
+    """
+
+    population: str
+    shape: tuple[int, ...]
+    weight: npt.NDArray[np.float64]
+    offset: npt.NDArray[np.float64]
+    integers: GradedEncoding | None = None
+    mode: Literal["bias"] = "bias"
+
+    def encode(self, x: npt.ArrayLike) -> IntArray:
+        """The bias mantissas, one per neuron.
+
+        Raises:
+            DataError: wrong shape, samples that change over time, or mantissas beyond 13 bits.
+        """
+        values = self.integers.model_units(x) if self.integers else flat_samples(x, self.shape).astype(np.float64)
+        if values.ndim != 2:
+            raise DataError("x changes over time; input by bias is constant over a sample's timesteps")
+        if self.weight.ndim == 2:
+            mantissa = np.rint(values @ self.weight.T + self.offset)
+        else:
+            mantissa = np.trunc(self.weight * values + self.offset)
+        if np.any(np.abs(mantissa) > BIAS.high):
+            worst = mantissa.flat[np.argmax(np.abs(mantissa))]
+            raise DataError(
+                f"x gives the bias mantissa {worst:.0f} in {self.population}, allowed: {BIAS.describe()}",
+                hint="scale the data as in training, or convert with calibration data that spans this range",
+            )
+        return mantissa.astype(np.int64)
+
+
+InputEncoding = GradedEncoding | SpikeEncoding | BiasEncoding
+
+
+def flat_samples(x: npt.ArrayLike, shape: tuple[int, ...]) -> np.ndarray:
+    """x as (samples, features) or (samples, T, features), checked against the shape of one sample.
+
+    Raises:
+        DataError: wrong shape, no samples, not numbers, NaN or infinity.
+    """
+    values = np.asarray(x)
+    features = int(np.prod(shape))
+    if values.dtype.kind not in "iufb":
+        raise DataError(f"x holds {values.dtype}, numbers are wanted")
+    if values.ndim < 2 or len(values) == 0:
+        raise DataError(f"x has shape {values.shape}; (samples, {_comma(shape)}) with at least one sample is wanted")
+    if values.dtype.kind == "f" and not np.all(np.isfinite(values)):
+        raise DataError("x holds NaN or infinity")
+    if int(np.prod(values.shape[1:])) == features:
+        return values.reshape(len(values), features)
+    if values.ndim > 2 and int(np.prod(values.shape[2:])) == features:
+        return values.reshape(len(values), values.shape[1], features)
+    raise DataError(
+        f"x has shape {values.shape}; this network takes (samples, {_comma(shape)}) or (samples, T, {_comma(shape)})"
+    )
+
+
+def _comma(shape: tuple[int, ...]) -> str:
+    return ", ".join(str(n) for n in shape)

@@ -1,0 +1,223 @@
+"""The fixed network: populations and projections with integer weights and Loihi's neuron parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from neuro_deploy.errors import UnsupportedError
+from neuro_deploy.network.encoding import InputEncoding
+from neuro_deploy.network.topology import check_topology, depths
+from neuro_deploy.numerics.registers import (
+    BIAS,
+    BIAS_EXPONENT,
+    DECAY,
+    DECAY_UNITY,
+    DELAY,
+    NEVER,
+    STOCK_WEIGHT,
+    THRESHOLD,
+    WEIGHT_EXPONENT,
+    IntArray,
+    Register,
+)
+
+Kind = Literal["input", "lif", "relay", "readout"]
+
+
+@dataclass(frozen=True, eq=False)
+class FixedPopulation:
+    """Neurons of one kind with Loihi's parameters.
+
+    bias: mantissa, (neurons,), 13 bits signed; it enters v shifted left by 6.
+    threshold: vThMant, () or (neurons,), 17 bits. A readout never spikes: its threshold is NEVER.
+    u_decay, v_decay: () or (neurons,), 0..4096 parts of 4096.
+
+    Raises:
+        RangeError: a parameter beyond its register.
+        UnsupportedError: a parameter of the wrong shape.
+    """
+
+    name: str
+    kind: Kind
+    shape: tuple[int, ...]
+    bias: IntArray = field(default_factory=lambda: np.zeros((), np.int64))
+    threshold: IntArray = field(default_factory=lambda: np.asarray(NEVER))
+    u_decay: IntArray = field(default_factory=lambda: np.asarray(DECAY_UNITY))
+    v_decay: IntArray = field(default_factory=lambda: np.asarray(0))
+
+    def __post_init__(self) -> None:
+        if not self.shape or min(self.shape) < 1:
+            raise UnsupportedError(f"has shape {self.shape}; at least one neuron is wanted", where=self.name)
+        bias = np.broadcast_to(self.bias, (self.neurons,)) if np.ndim(self.bias) == 0 else self.bias
+        never = self.kind != "lif" and np.all(np.asarray(self.threshold) == NEVER)
+        threshold = np.asarray(NEVER) if never else THRESHOLD.check(self.threshold, self.name)
+        object.__setattr__(self, "bias", self._parameter(bias, BIAS))
+        object.__setattr__(self, "threshold", frozen(threshold))
+        object.__setattr__(self, "u_decay", self._parameter(self.u_decay, DECAY))
+        object.__setattr__(self, "v_decay", self._parameter(self.v_decay, DECAY))
+
+    def _parameter(self, value: npt.ArrayLike, register: Register) -> IntArray:
+        array = register.check(value, self.name)
+        if array.shape not in ((), (self.neurons,)):
+            raise UnsupportedError(
+                f"{register.name} has shape {array.shape}; one value or ({self.neurons},) is wanted", where=self.name
+            )
+        return frozen(array)
+
+    @property
+    def neurons(self) -> int:
+        """How many."""
+        return int(np.prod(self.shape))
+
+    @property
+    def shifted_bias(self) -> IntArray:
+        """What enters v: (neurons,), int64."""
+        return self.bias << BIAS_EXPONENT
+
+
+@dataclass(frozen=True, eq=False)
+class FixedProjection:
+    """Dense synapses: a_in += shift(weight @ s), where shift is << weight_exp, or >> -weight_exp rounding down.
+
+    weight: (target neurons, source neurons), int16. Ours are even, -256..254; a stock file whose weights have one
+    sign may hold odd ones. delay: () or like weight, 0..62 timesteps beyond the layer-synchronous timing.
+    A negative weight_exp shifts the sum that arrives in one timestep with one delay, as lava-nc does it.
+    """
+
+    source: str
+    target: str
+    weight: IntArray
+    weight_exp: int = 0
+    delay: IntArray = field(default_factory=lambda: np.zeros((), np.int64))
+
+    def __post_init__(self) -> None:
+        weight = STOCK_WEIGHT.check(self.weight, self.name)
+        delay = DELAY.check(self.delay, self.name)
+        if weight.ndim != 2:
+            raise UnsupportedError(f"weight has shape {weight.shape}; (out, in) is wanted", where=self.name)
+        if delay.shape not in ((), weight.shape):
+            raise UnsupportedError(f"delay has shape {delay.shape}; {weight.shape} is wanted", where=self.name)
+        if delay.ndim == 2 and np.all(delay == delay.flat[0]):
+            delay = delay[0, 0]
+        object.__setattr__(self, "weight_exp", int(WEIGHT_EXPONENT.check(self.weight_exp, self.name)))
+        object.__setattr__(self, "weight", frozen(weight.astype(np.int16)))
+        object.__setattr__(self, "delay", frozen(np.asarray(delay)))
+
+    @property
+    def name(self) -> str:
+        """``source -> target``."""
+        return f"{self.source} -> {self.target}"
+
+    @property
+    def max_delay(self) -> int:
+        """The longest delay, in timesteps."""
+        return int(self.delay.max())
+
+    @cached_property
+    def by_delay(self) -> tuple[tuple[int, IntArray], ...]:
+        """(delay, weights that have it) for every delay that occurs; the weights add up to ``weight``."""
+        if self.delay.ndim == 0:
+            return ((int(self.delay), self.weight),)
+        return tuple(
+            (int(delay), np.where(self.delay == delay, self.weight, 0).astype(np.int16))
+            for delay in np.unique(self.delay)
+        )
+
+    def shift(self, sums: Any) -> Any:
+        """The weight exponent applied to sums of weights: numpy or torch integers."""
+        if self.weight_exp > 0:
+            return sums << self.weight_exp
+        return sums >> -self.weight_exp if self.weight_exp else sums
+
+
+@dataclass(frozen=True, eq=False)
+class FixedNetwork:
+    """A feed-forward network of integers, in execution order. Engines run it; all of them give the same spikes.
+
+    encoding: how samples become the integers sent in. meta: plain data about where it came from.
+    """
+
+    populations: tuple[FixedPopulation, ...]
+    projections: tuple[FixedProjection, ...]
+    timesteps: int
+    encoding: InputEncoding
+    meta: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check_topology(self.populations, self.projections)
+        if self.timesteps < 1:
+            raise UnsupportedError(f"timesteps is {self.timesteps}; at least 1 is wanted")
+        for projection in self.projections:
+            want = (self.population(projection.target).neurons, self.population(projection.source).neurons)
+            if projection.weight.shape != want:
+                raise UnsupportedError(
+                    f"weight has shape {projection.weight.shape}, {want} is wanted", where=projection.name
+                )
+        entry = self.population(self.entry)
+        if entry.neurons != self._encoded_neurons():
+            raise UnsupportedError(f"has {entry.neurons} neurons, the encoding gives {self._encoded_neurons()}")
+
+    def _encoded_neurons(self) -> int:
+        weight = self.encoding.weight if self.encoding.mode == "bias" else None
+        return len(weight) if weight is not None and weight.ndim == 2 else int(np.prod(self.encoding.shape))
+
+    @property
+    def entry(self) -> str:
+        """The population that the encoded integers reach: as spikes, or as bias."""
+        return self.encoding.population if self.encoding.mode == "bias" else self.populations[0].name
+
+    def population(self, name: str) -> FixedPopulation:
+        """The population of that name."""
+        return next(population for population in self.populations if population.name == name)
+
+    def inputs_of(self, name: str) -> tuple[FixedProjection, ...]:
+        """The projections into that population."""
+        return tuple(projection for projection in self.projections if projection.target == name)
+
+    @property
+    def computed(self) -> tuple[FixedPopulation, ...]:
+        """The populations that an engine computes: all but the input."""
+        return tuple(population for population in self.populations if population.kind != "input")
+
+    @property
+    def output(self) -> FixedPopulation:
+        """The last population: a readout, or LIF neurons whose spikes are counted."""
+        return self.populations[-1]
+
+    @cached_property
+    def depths(self) -> dict[str, int]:
+        """Longest path from the input, per population; Lava and the chip run that many timesteps late."""
+        return depths(self.populations, self.projections)
+
+    @property
+    def parameters(self) -> int:
+        """Stored numbers: synapses and nonzero bias vectors."""
+        weights = sum(projection.weight.size for projection in self.projections)
+        return weights + sum(p.neurons for p in self.computed if np.any(p.bias))
+
+    @property
+    def neurons(self) -> int:
+        """Neurons that are computed (the input is not)."""
+        return sum(population.neurons for population in self.computed)
+
+    def encode(self, x: npt.ArrayLike) -> IntArray:
+        """The integers sent in for samples x: (samples, *entry shape), or (samples, T, *entry shape).
+
+        Raises:
+            DataError: x does not fit the network's input.
+        """
+        encoded = self.encoding.encode(x)
+        return encoded.reshape(*encoded.shape[:-1], *self.population(self.entry).shape)
+
+
+def frozen(array: npt.ArrayLike) -> IntArray:
+    """A read-only copy."""
+    copy = np.array(array)
+    copy.setflags(write=False)
+    return copy

@@ -1,0 +1,104 @@
+"""What our files say beyond NetX, under ``/meta``: names, timesteps, input encoding, quantization report, source."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from neuro_deploy.errors import FormatError
+from neuro_deploy.netx import schema
+from neuro_deploy.netx.hostile import SafeFile
+from neuro_deploy.network import BiasEncoding, FixedNetwork, GradedEncoding, InputEncoding, SpikeEncoding
+
+MAX_TIMESTEPS = 1_000_000
+
+
+@dataclass(frozen=True)
+class Meta:
+    """Checked content of ``/meta``. document: everything as plain data, as it stands in the file."""
+
+    document: Mapping[str, Any]
+    timesteps: int
+    populations: tuple[str, ...]
+    readout: str | None
+    encoding: InputEncoding | None
+
+
+def meta_document(network: FixedNetwork) -> dict[str, Any]:
+    """The JSON document written for a network."""
+    readout = network.output.name if network.output.kind == "readout" else None
+    return {
+        **network.meta,
+        "version": schema.META_VERSION,
+        "timesteps": network.timesteps,
+        "populations": [population.name for population in network.populations],
+        "readout": readout,
+        "encoding": _encoding_document(network.encoding),
+    }
+
+
+def read_meta(file: SafeFile) -> Meta | None:
+    """The checked content of ``/meta``; None in stock files.
+
+    Raises:
+        FormatError: there, but broken or of a later version.
+    """
+    if not file.has(schema.META_DOCUMENT):
+        return None
+    where = file.where(schema.META_DOCUMENT)
+    try:
+        document = json.loads(file.text(schema.META_DOCUMENT))
+        version, timesteps = document["version"], document["timesteps"]
+        populations, readout = tuple(document["populations"]), document["readout"]
+        encoding = _read_encoding(file, document["encoding"])
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise FormatError(f"is not what this tool writes: {type(error).__name__} {error}", where=where) from error
+    if version != schema.META_VERSION:
+        raise FormatError(f"has version {version!r}, this tool reads {schema.META_VERSION}", where=where)
+    if not isinstance(timesteps, int) or not 1 <= timesteps <= MAX_TIMESTEPS:
+        raise FormatError(f"timesteps is {timesteps!r}; 1 to {MAX_TIMESTEPS:,} is allowed", where=where)
+    if not all(isinstance(name, str) and name for name in populations) or len(set(populations)) != len(populations):
+        raise FormatError("population names must be different, not empty and text", where=where)
+    return Meta(document, timesteps, populations, readout, encoding)
+
+
+def _encoding_document(encoding: InputEncoding) -> dict[str, Any]:
+    if isinstance(encoding, GradedEncoding):
+        return {
+            "mode": "graded",
+            "shape": list(encoding.shape),
+            "scale": encoding.scale,
+            "low": encoding.low,
+            "levels": encoding.levels,
+        }
+    if isinstance(encoding, BiasEncoding):
+        integers = _encoding_document(encoding.integers) if encoding.integers else None
+        return {"mode": "bias", "shape": list(encoding.shape), "population": encoding.population, "integers": integers}
+    return {"mode": "spikes", "shape": list(encoding.shape)}
+
+
+def _read_encoding(file: SafeFile, document: Mapping[str, Any]) -> InputEncoding:
+    shape = tuple(int(n) for n in document["shape"])
+    if not shape or min(shape) < 1 or int(np.prod(shape, dtype=object)) > schema.MAX_ELEMENTS:
+        raise ValueError(f"shape {shape}")
+    if document["mode"] == "graded":
+        scale, low, levels = float(document["scale"]), float(document["low"]), int(document["levels"])
+        if not (0 < scale < np.inf and np.isfinite(low) and 1 <= levels <= 255):
+            raise ValueError(f"scale {scale}, low {low}, levels {levels}")
+        return GradedEncoding(shape, scale, low, levels)
+    if document["mode"] == "bias":
+        integers = _read_encoding(file, document["integers"]) if document["integers"] else None
+        if integers is not None and not isinstance(integers, GradedEncoding):
+            raise ValueError("integers must be graded")
+        weight = file.numbers(schema.META_WEIGHT).astype(np.float64)
+        offset = file.numbers(schema.META_OFFSET).astype(np.float64)
+        if weight.ndim != 2 or weight.shape[1] != int(np.prod(shape)) or offset.shape != weight.shape[:1]:
+            raise ValueError(f"host weights have shape {weight.shape}, offsets {offset.shape}, samples {shape}")
+        return BiasEncoding(str(document["population"]), shape, weight, offset, integers)
+    if document["mode"] == "spikes":
+        return SpikeEncoding(shape)
+    raise ValueError(f"mode {document['mode']!r}")

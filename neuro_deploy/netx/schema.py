@@ -1,0 +1,47 @@
+"""The NetX chain as data: what reader, writer and tests agree on (lava-dl 0.6.0, ``lava.lib.dl.netx.hdf5``).
+
+A chain lives under ``/layer/0``, ``/layer/1``, ... Each has ``type``; the names below are relative to the layer.
+Everything of ours is under ``/meta``, which the stock reader ignores.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from neuro_deploy.numerics.registers import BIAS, DECAY, DELAY, STOCK_WEIGHT, THRESHOLD, Register
+
+MAX_ELEMENTS = 2**30
+"""Numbers in one dataset. Larger ones are refused before memory is taken."""
+MAX_LAYERS = 4096
+META_VERSION = 1
+
+CUBA_TYPES = ("CUBA", "LOIHI")
+LAYER_TYPES = ("input", "flatten", "dense")
+"""Layer types that are read; others that lava-dl writes are refused by name."""
+
+
+@dataclass(frozen=True)
+class Field:
+    """A dataset: its path below the layer, the register its values must fit, and its value where it is missing."""
+
+    path: str
+    register: Register
+    default: int | None = None
+
+
+WEIGHT = Field("weight", STOCK_WEIGHT)
+BIAS_FIELD = Field("bias", BIAS, default=0)
+DELAY_FIELD = Field("delay", DELAY, default=0)
+U_DECAY = Field("neuron/iDecay", DECAY)
+V_DECAY = Field("neuron/vDecay", DECAY)
+THRESHOLD_FIELD = Field("neuron/vThMant", THRESHOLD)
+NEURON = (U_DECAY, V_DECAY, THRESHOLD_FIELD)
+"""Fields of a CUBA neuron group."""
+INPUT_WEIGHT_DEFAULT = 64
+"""An input layer without ``weight`` scales samples by this. Source: ``create_input``."""
+
+META_DOCUMENT = "meta/document"
+"""JSON text: version, tool, timesteps, populations, encoding, quantization, source."""
+META_WEIGHT = "meta/encoding/weight"
+"""(neurons, features) float64: the host's matrix where data enter as bias."""
+META_OFFSET = "meta/encoding/offset"

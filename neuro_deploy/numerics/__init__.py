@@ -1,0 +1,1 @@
+"""Fixed-point arithmetic: register widths and one timestep of the CUBA neuron."""

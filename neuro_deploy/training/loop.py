@@ -1,0 +1,69 @@
+"""The training loop."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from neuro_deploy.errors import DataError
+from neuro_deploy.models import SpikingMLP
+from neuro_deploy.progress import Progress, silent
+from neuro_deploy.training.data import Data
+from neuro_deploy.training.recipes import Recipe
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """A trained model and its accuracy on the held-out data, 0..1."""
+
+    model: SpikingMLP
+    accuracy: float
+
+
+def train(recipe: Recipe, fit: Data, held_out: Data, *, seed: int, progress: Progress = silent) -> Trained:
+    """Train a spiking MLP. The same seed on the same machine gives the same weights.
+
+    Raises:
+        DataError: data without labels, or labels that are not 0, 1, 2, ...
+    """
+    x, y = _tensors(fit)
+    classes = int(y.max()) + 1
+    generator = torch.Generator().manual_seed(seed)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = SpikingMLP((x[0].numel(), *recipe.hidden, classes), recipe.timesteps)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
+    steps = -(-len(x) // recipe.batch) * recipe.epochs
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, recipe.learning_rate, total_steps=steps)
+    for epoch in range(recipe.epochs):
+        model.train()
+        for chosen in torch.randperm(len(x), generator=generator).split(recipe.batch):
+            if len(chosen) < 2:  # batch norm needs two
+                continue
+            noise = recipe.noise * torch.randn(x[chosen].shape, generator=generator)
+            logits = model(x[chosen] + noise)
+            loss = torch.nn.functional.cross_entropy(logits, y[chosen])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+        progress("training", epoch + 1, recipe.epochs)
+    model.eval()
+    return Trained(model, accuracy(model, held_out))
+
+
+def accuracy(model: SpikingMLP, data: Data) -> float:
+    """The share of samples that the model puts in their class, 0..1."""
+    x, y = _tensors(data)
+    with torch.inference_mode():
+        return float((model(x).argmax(dim=1) == y).float().mean())
+
+
+def _tensors(data: Data) -> tuple[torch.Tensor, torch.Tensor]:
+    if data.y is None:
+        raise DataError("has no labels (y), training needs them", where=data.name)
+    if data.y.min() < 0 or data.y.max() >= 100_000:
+        raise DataError(f"has labels from {data.y.min()} to {data.y.max()}; 0, 1, 2, ... are wanted", where=data.name)
+    values = data.x / data.levels if data.x.dtype.kind in "iub" else data.x
+    return torch.tensor(values, dtype=torch.float32), torch.tensor(data.y)
