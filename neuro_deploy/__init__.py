@@ -1,0 +1,70 @@
+"""neuro-deploy: from a trained spiking network to a neuromorphic chip, in one command, on a laptop.
+
+    import neuro_deploy as nd
+
+    net, quantization = nd.convert("mlp.pt")
+    result = nd.run(net, x)
+    metrics = nd.measure(net, result, nd.map(net, profile="loihi2"))
+
+Names are loaded when they are first used, so that ``import neuro_deploy`` loads neither torch nor lava.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from neuro_deploy.errors import NeuroDeployError
+from neuro_deploy.version import __version__
+
+if TYPE_CHECKING:
+    from neuro_deploy.api import (
+        check,
+        convert,
+        doctor,
+        inspect,
+        load,
+        load_data,
+        lower,
+        map,
+        measure,
+        profile,
+        profiles,
+        run,
+        save,
+        setup_lava,
+        train,
+        verify,
+        write_run,
+    )
+    from neuro_deploy.walkthrough import demo
+
+__all__ = [
+    "NeuroDeployError",
+    "__version__",
+    "check",
+    "convert",
+    "demo",
+    "doctor",
+    "inspect",
+    "load",
+    "load_data",
+    "lower",
+    "map",
+    "measure",
+    "profile",
+    "profiles",
+    "run",
+    "save",
+    "setup_lava",
+    "train",
+    "verify",
+    "write_run",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in __all__:
+        module = "neuro_deploy.walkthrough" if name == "demo" else "neuro_deploy.api"
+        return getattr(importlib.import_module(module), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,15 +1,15 @@
 """The error tree.
 
-    NeuroDeployError           anything the user can mend; the command line prints it and exits 1
-    +-- UsageError             arguments that contradict each other or name nothing that exists
-    +-- FileError              a file that cannot be read or written
-    |   +-- FormatError        a file whose content is not what its format says
-    +-- DataError              samples of the wrong shape, type or range
-    +-- RangeError             a number that does not fit its register
-    +-- UnsupportedError       something well-formed that this version does not do
-    +-- EngineError            an engine that failed while running
-    |   +-- EngineTimeout      an engine that did not finish in its time limit
-    +-- MissingError           an optional part that is not installed
+NeuroDeployError           anything the user can mend; the command line prints it and exits 1
++-- UsageError             arguments that contradict each other or name nothing that exists
++-- FileError              a file that cannot be read or written
+|   +-- FormatError        a file whose content is not what its format says
++-- DataError              samples of the wrong shape, type or range
++-- RangeError             a number that does not fit its register
++-- UnsupportedError       something well-formed that this version does not do
++-- EngineError            an engine that failed while running
+|   +-- EngineTimeout      an engine that did not finish in its time limit
++-- MissingError           an optional part that is not installed
 """
 
 from __future__ import annotations

@@ -35,6 +35,21 @@ def existing_file(path: str | Path) -> Path:
     return path
 
 
+def check_writable(path: str | Path) -> None:
+    """Say before long work, not after it, that a file cannot be written.
+
+    Raises:
+        FileError: as ``atomic_write``.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise FileError("is a folder, a file name is wanted", where=str(path))
+    if not path.parent.is_dir():
+        raise FileError("no such folder", where=str(path.parent), hint=f"mkdir -p {path.parent}")
+    if not os.access(path.parent, os.W_OK):
+        raise FileError("may not be written to", where=str(path.parent), hint=f"chmod u+w {path.parent}")
+
+
 @contextmanager
 def atomic_write(path: str | Path) -> Iterator[Path]:
     """Give a temporary path beside ``path``; on success sync it and rename it to ``path``, on any failure remove it.
@@ -42,12 +57,9 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
     Raises:
         FileError: the folder does not exist or cannot be written to.
     """
+    check_writable(path)
     path = Path(path)
     temporary = path.with_name(f".{path.name}.tmp-{os.getpid()}")
-    if path.is_dir():
-        raise FileError("is a folder, a file name is wanted", where=str(path))
-    if not path.parent.is_dir():
-        raise FileError("no such folder", where=str(path.parent), hint=f"mkdir -p {path.parent}")
     try:
         yield temporary
         with temporary.open("rb") as handle:

@@ -49,7 +49,8 @@ class RunResult:
     @property
     def predictions(self) -> IntArray:
         """The class with the largest output, per sample: (samples,), int64."""
-        return np.argmax(self.outputs, axis=1)
+        chosen: IntArray = np.argmax(self.outputs, axis=1)
+        return chosen
 
     def accuracy(self, labels: npt.ArrayLike | None) -> float | None:
         """The share of predictions that equal the labels, 0..1; None without labels."""
@@ -107,7 +108,11 @@ def as_sequence(network: FixedNetwork, inputs: IntArray) -> IntArray:
 
 
 def result_from_records(
-    engine: str, network: FixedNetwork, inputs: IntArray, records: Mapping[str, Mapping[str, IntArray]], keep: Collection[str]
+    engine: str,
+    network: FixedNetwork,
+    inputs: IntArray,
+    records: Mapping[str, Mapping[str, IntArray]],
+    keep: Collection[str],
 ) -> RunResult:
     """A RunResult from full records: {"spikes"|"u"|"v": {population: (samples, T, neurons)}}."""
     spikes = dict(records["spikes"])
@@ -118,7 +123,9 @@ def result_from_records(
     kept: dict[str, dict[str, Any]] = {"spikes": {}, "u": {}, "v": {}}
     for what in keep:
         source = spikes if what == "spikes" else records[what]
-        kept[what] = {name: array.reshape(*array.shape[:2], *network.population(name).shape) for name, array in source.items()}
+        kept[what] = {
+            name: array.reshape(*array.shape[:2], *network.population(name).shape) for name, array in source.items()
+        }
     return RunResult(
         engine=engine,
         samples=len(inputs),

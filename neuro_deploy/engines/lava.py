@@ -102,7 +102,9 @@ def _end_group(worker: subprocess.Popen[bytes]) -> None:
         worker.stdin.close()
 
 
-def _job(network: FixedNetwork, sequence: IntArray, *, with_states: bool) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+def _job(
+    network: FixedNetwork, sequence: IntArray, *, with_states: bool
+) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """What the worker needs: plain data, and arrays.
 
     One LIFReset per population, one Dense or DelayDense per projection, recorders for spikes and, of the output or of
@@ -179,5 +181,8 @@ def _records(network: FixedNetwork, sequence: IntArray, folder: Path) -> dict[st
         states = folder / f"{index}.states.npy"
         if states.exists():
             u, v = np.load(states).astype(np.int64)
-            records["u"][population.name], records["v"][population.name] = windows(population, u), windows(population, v)
+            records["u"][population.name], records["v"][population.name] = (
+                windows(population, u),
+                windows(population, v),
+            )
     return records

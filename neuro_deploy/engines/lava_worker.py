@@ -7,6 +7,7 @@ left behind when the caller dies.
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import signal
@@ -44,12 +45,7 @@ def _build(job: dict[str, Any], arrays: dict[str, np.ndarray], folder: Path) -> 
     from lava.proc.io.source import RingBuffer
     from lava.proc.lif.process import LIFReset
 
-    from neuro_deploy.engines.lava_processes.recorder import (
-        PySpikeRecorder,
-        PyStateRecorder,
-        SpikeRecorder,
-        StateRecorder,
-    )
+    recorder: Any = importlib.import_module("neuro_deploy.engines.lava_processes.recorder")
 
     spikes: dict[str, Any] = {}
     if "input" in arrays:
@@ -75,17 +71,20 @@ def _build(job: dict[str, Any], arrays: dict[str, np.ndarray], folder: Path) -> 
             loader = StateDataloader(dataset=samples, interval=job["interval"], offset=job["interval"] - 1)
             loader.connect_var(neuron.bias_mant)
         shape, path = (population["neurons"],), folder / f"{index}"
-        recorder = SpikeRecorder(shape=shape, steps=job["steps"], path=f"{path}.spikes.npy")
-        neuron.s_out.connect(recorder.s_in)
+        spike_recorder = recorder.SpikeRecorder(shape=shape, steps=job["steps"], path=f"{path}.spikes.npy")
+        neuron.s_out.connect(spike_recorder.s_in)
         if population["states"]:
-            states = StateRecorder(shape=shape, steps=job["steps"], path=f"{path}.states.npy")
+            states = recorder.StateRecorder(shape=shape, steps=job["steps"], path=f"{path}.states.npy")
             states.u.connect_var(neuron.u)
             states.v.connect_var(neuron.v)
-    return neuron, {SpikeRecorder: PySpikeRecorder, StateRecorder: PyStateRecorder}
+    return neuron, {
+        recorder.SpikeRecorder: recorder.PySpikeRecorder,
+        recorder.StateRecorder: recorder.PyStateRecorder,
+    }
 
 
 def _synapse(projection: dict[str, Any], arrays: dict[str, np.ndarray], number: int) -> Any:
-    from lava.proc.dense.process import Dense, DelayDense
+    from lava.proc.dense.process import DelayDense, Dense
     from lava.utils.weightutils import SignMode
 
     options: dict[str, Any] = {
@@ -97,7 +96,9 @@ def _synapse(projection: dict[str, Any], arrays: dict[str, np.ndarray], number: 
     if projection["mixed"]:
         options["sign_mode"] = SignMode.MIXED
     if f"delay.{number}" in arrays:
-        return DelayDense(delays=arrays[f"delay.{number}"].astype(np.int64), max_delay=projection["max_delay"], **options)
+        return DelayDense(
+            delays=arrays[f"delay.{number}"].astype(np.int64), max_delay=projection["max_delay"], **options
+        )
     return Dense(**options)
 
 

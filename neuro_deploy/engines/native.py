@@ -55,7 +55,9 @@ class Engine:
         with torch.inference_mode():
             for population in network.computed:
                 driven = network.encoding.mode == "bias" and network.entry == population.name
-                states = self._states(network, population, spikes, bounds[population.name], entering if driven else None)
+                states = self._states(
+                    network, population, spikes, bounds[population.name], entering if driven else None
+                )
                 spikes[population.name] = states.pop("spikes")
                 wanted = {"u", "v"} & set(record) | ({"v"} if population is network.output else set())
                 for what in wanted:
@@ -118,7 +120,7 @@ class Engine:
 
 
 def _decayed(state: torch.Tensor, keep: torch.Tensor) -> torch.Tensor:
-    """``sgn(x) * ((|x| * keep) >> 12)`` without leaving int32: with |x| = 4096 h + l, it is h * keep + (l * keep >> 12)."""
+    """``sgn(x) * ((|x| * keep) >> 12)`` inside int32: with |x| = 4096 h + l it is h * keep + (l * keep >> 12)."""
     size = state.abs()
     return state.sign() * ((size >> 12) * keep + (((size & 4095) * keep) >> 12))
 

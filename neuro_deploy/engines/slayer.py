@@ -52,8 +52,12 @@ class Engine:
                 block = blocks.dense_block(projection, population, bias)
                 entering = spikes.get(projection.source)
                 if entering is None:
-                    source = np.zeros((len(sequence), projection.weight.shape[1], network.timesteps)) if driven else None
-                    entering = torch.tensor(sequence.transpose(0, 2, 1) if source is None else source, dtype=torch.float32)
+                    source = (
+                        np.zeros((len(sequence), projection.weight.shape[1], network.timesteps)) if driven else None
+                    )
+                    entering = torch.tensor(
+                        sequence.transpose(0, 2, 1) if source is None else source, dtype=torch.float32
+                    )
                 fired, u, v = _states(block, entering, bias, population)
                 spikes[population.name] = fired
                 records["spikes"][population.name] = fired.numpy().transpose(0, 2, 1).astype(np.uint8)

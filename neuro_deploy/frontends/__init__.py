@@ -1,6 +1,1 @@
-"""Source -> Graph."""
-
-from neuro_deploy.frontends.checkpoint import load_checkpoint
-from neuro_deploy.frontends.mlp import mlp_graph
-
-__all__ = ["load_checkpoint", "mlp_graph"]
+"""Source -> Graph: reading checkpoints (checkpoint.py), the spiking MLP (mlp.py)."""

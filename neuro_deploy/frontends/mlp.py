@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 from neuro_deploy.errors import FormatError
 from neuro_deploy.frontends.checkpoint import Checkpoint
 from neuro_deploy.graph import LIF, BatchNorm, Dense, Graph, Input, Node, Readout
@@ -31,7 +33,7 @@ def mlp_graph(checkpoint: Checkpoint, timesteps: int | None = None) -> Graph:
     if len(widths) < 2 or not all(1 <= width <= MAX_WIDTH for width in widths):
         raise FormatError(f"widths are {widths}; two or more, each 1 to {MAX_WIDTH:,}", where=str(checkpoint.path))
     nodes = [Node("input", entry)]
-    for index, (inputs, outputs) in enumerate(zip(widths, widths[1:], strict=False), start=1):
+    for index, (inputs, outputs) in enumerate(itertools.pairwise(widths), start=1):
         last = index == len(widths) - 1
         layer = "readout" if last else f"fc{index}"
         weight = checkpoint.tensor(f"{layer}.linear.weight", (outputs, inputs))

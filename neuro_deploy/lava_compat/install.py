@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-
 import subprocess
 import sys
 import tempfile
@@ -36,7 +35,7 @@ LAVA_DL = Wheel("lava-dl", "0.6.0", "bcb448f2bb85dc0da4b4dbbbae16543d2a978c1da72
 
 @dataclass(frozen=True)
 class LavaState:
-    """What is installed. ``works``: None where a wheel is missing, else whether the import runs; ``detail``: why not."""
+    """What is installed. works: None where a wheel is missing, else whether the import runs. detail: why not."""
 
     lava_nc: str | None
     lava_dl: str | None

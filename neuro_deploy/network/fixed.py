@@ -75,6 +75,21 @@ class FixedPopulation:
         """How many."""
         return int(np.prod(self.shape))
 
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data; a parameter that differs between neurons as [lowest, highest]."""
+        computed = self.kind != "input"
+        return {
+            "name": self.name,
+            "kind": self.kind,
+            "shape": list(self.shape),
+            "neurons": self.neurons,
+            "threshold": _one_or_range(self.threshold) if self.kind == "lif" else None,
+            "u_decay": _one_or_range(self.u_decay) if computed else None,
+            "v_decay": _one_or_range(self.v_decay) if computed else None,
+            "bias_min": int(self.bias.min()) if computed else None,
+            "bias_max": int(self.bias.max()) if computed else None,
+        }
+
     @property
     def shifted_bias(self) -> IntArray:
         """What enters v: (neurons,), int64."""
@@ -118,6 +133,20 @@ class FixedProjection:
     def max_delay(self) -> int:
         """The longest delay, in timesteps."""
         return int(self.delay.max())
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data."""
+        return {
+            "source": self.source,
+            "target": self.target,
+            "kind": "dense",
+            "synapses": self.weight.size,
+            "nonzero": int(np.count_nonzero(self.weight)),
+            "weight_min": int(self.weight.min()),
+            "weight_max": int(self.weight.max()),
+            "weight_exp": self.weight_exp,
+            "max_delay": self.max_delay,
+        }
 
     @cached_property
     def by_delay(self) -> tuple[tuple[int, IntArray], ...]:
@@ -221,3 +250,8 @@ def frozen(array: npt.ArrayLike) -> IntArray:
     copy = np.array(array)
     copy.setflags(write=False)
     return copy
+
+
+def _one_or_range(parameter: IntArray) -> int | list[int]:
+    low, high = int(parameter.min()), int(parameter.max())
+    return low if low == high else [low, high]

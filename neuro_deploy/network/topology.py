@@ -36,7 +36,7 @@ def check_topology(populations: Sequence[Named], projections: Sequence[Linked]) 
         if count > 1:
             raise UnsupportedError(f"{count} populations are named so, one is allowed", where=name)
     place = {population.name: index for index, population in enumerate(populations)}
-    sorter: TopologicalSorter[str] = TopologicalSorter({name: () for name in place})
+    sorter: TopologicalSorter[str] = TopologicalSorter(dict.fromkeys(place, ()))
     for projection in projections:
         for end in (projection.source, projection.target):
             if end not in place:

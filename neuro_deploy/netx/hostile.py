@@ -97,7 +97,7 @@ class SafeFile:
         return values
 
     def field(self, layer: str, field: Field) -> IntArray:
-        """A dataset that must fit its register, or its default; fractions are cut off toward 0, as the stock reader does.
+        """A dataset that must fit its register, or its default; fractions are cut off, as the stock reader does.
 
         Raises:
             FormatError: missing without a default, or beyond the register.

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from neuro_deploy.errors import FormatError
+from neuro_deploy.network import BiasEncoding, FixedNetwork, GradedEncoding, InputEncoding, SpikeEncoding
 from neuro_deploy.netx import schema
 from neuro_deploy.netx.hostile import SafeFile
-from neuro_deploy.network import BiasEncoding, FixedNetwork, GradedEncoding, InputEncoding, SpikeEncoding
 
 MAX_TIMESTEPS = 1_000_000
 

@@ -9,10 +9,6 @@ from pathlib import Path
 import numpy as np
 
 from neuro_deploy.errors import FormatError, UnsupportedError
-from neuro_deploy.netx import schema
-from neuro_deploy.netx.hostile import SafeFile, opened
-from neuro_deploy.netx.meta import Meta, read_meta
-from neuro_deploy.netx.stock import stock_weight
 from neuro_deploy.network import (
     BiasEncoding,
     FixedNetwork,
@@ -21,6 +17,10 @@ from neuro_deploy.network import (
     InputEncoding,
     SpikeEncoding,
 )
+from neuro_deploy.netx import schema
+from neuro_deploy.netx.hostile import SafeFile, opened
+from neuro_deploy.netx.meta import Meta, read_meta
+from neuro_deploy.netx.stock import stock_weight
 from neuro_deploy.numerics.registers import DECAY_UNITY, NEVER, IntArray
 
 DEFAULT_TIMESTEPS = 32
@@ -128,7 +128,8 @@ class _Chain:
         written = self.file.field(layer, schema.WEIGHT)
         if written.size % shape[0]:
             raise FormatError(
-                f"has shape {written.shape}, which does not fit {shape[0]} neurons", where=self.file.where(f"{layer}/weight")
+                f"has shape {written.shape}, which does not fit {shape[0]} neurons",
+                where=self.file.where(f"{layer}/weight"),
             )
         weight = stock_weight(written.reshape(shape[0], -1), self.file.where(f"{layer}/weight"))
         if not self.populations:

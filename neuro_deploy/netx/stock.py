@@ -60,10 +60,7 @@ def _optimized(weight: IntArray, where: str) -> tuple[IntArray, int, int]:
             hint="remove the layer, or keep one synapse that is not 0",
         )
     mixed = not (high < 0 or low >= 0)
-    if mixed:
-        scale = min(127 / high if high else np.inf, -128 / low)
-    else:
-        scale = 255 / high if low >= 0 else -256 / low
+    scale = _largest_factor(high, low) if mixed else 255 / high if low >= 0 else -256 / low
     scale_bits = int(np.floor(np.log2(scale))) + mixed
     if scale_bits < 0:
         raise UnsupportedError(
@@ -73,6 +70,10 @@ def _optimized(weight: IntArray, where: str) -> tuple[IntArray, int, int]:
         )
     common = next((n for n in range(8, 0, -1) if np.all(weight % (1 << n) == 0)), 0)
     return weight << scale_bits, 8 - scale_bits - (common - mixed), -scale_bits
+
+
+def _largest_factor(high: int, low: int) -> float:
+    return min(127 / high if high else np.inf, -128 / low)
 
 
 def _acting(weight: IntArray, bits: int) -> IntArray:

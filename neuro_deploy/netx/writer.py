@@ -14,10 +14,10 @@ import numpy as np
 from neuro_deploy.errors import RangeError, UnsupportedError
 from neuro_deploy.files import atomic_write
 from neuro_deploy.lava_compat import blocks, check_installed
+from neuro_deploy.network import BiasEncoding, FixedNetwork, FixedPopulation, FixedProjection, state_bounds
 from neuro_deploy.netx import schema
 from neuro_deploy.netx.meta import meta_document
 from neuro_deploy.netx.stock import unchanged
-from neuro_deploy.network import BiasEncoding, FixedNetwork, FixedPopulation, FixedProjection, state_bounds
 from neuro_deploy.numerics.registers import THRESHOLD, THRESHOLD_SHIFT, WEIGHT
 
 
@@ -63,9 +63,9 @@ def _check_synapses(projection: FixedProjection) -> None:
         raise UnsupportedError("a weight exponent or delays are not written to a NetX chain", where=projection.name)
     if not unchanged(projection.weight.astype(np.int64), projection.name):
         raise UnsupportedError(
-            "the stock NetX reader would change these weights: none is positive and the most negative is a power of two",
+            "the stock NetX reader would change these weights (none is positive, the lowest is a power of two)",
             where=projection.name,
-            hint="convert again with another --weight-scale, or keep one weight above 0",
+            hint="keep one weight above 0",
         )
 
 

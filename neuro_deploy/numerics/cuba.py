@@ -31,7 +31,9 @@ def decayed(state: IntArray, decay: IntArray) -> IntArray:
 
     state: int64, |x| <= 2^24. decay: int64, 0..4096, broadcast. Source: ``subthr_dynamics`` of lava-nc 0.10.0.
     """
-    return np.sign(state) * ((np.abs(state) * (DECAY_UNITY - decay)) >> 12)
+    size: IntArray = np.abs(state)
+    kept: IntArray = np.sign(state) * ((size * (DECAY_UNITY - decay)) >> 12)
+    return kept
 
 
 def wrap24(current: IntArray) -> IntArray:

@@ -163,9 +163,9 @@ def _report(layer: _Layer, scale: Scale, fixed: FixedNetwork, bounds: Bounds) ->
         error = float(np.abs(whole - scale.k * layer.weight).max() / (scale.k * np.abs(layer.weight).max()))
     return QuantizedPopulation(
         name=layer.population.name,
-        scale=scale.k,
+        scale=float(scale.k),
         limited_by=scale.limited_by,
-        weight_bits=round(1 + np.log2(largest / 2), 2) if largest else 0.0,
+        weight_bits=round(float(1 + np.log2(largest / 2)), 2) if largest else 0.0,
         weight_error=round(100 * error, 3),
         threshold=scale.threshold,
         v_decay=int(fixed.output.v_decay),

@@ -98,13 +98,14 @@ def at_most(population: Population, k: float, limited_by: str) -> Scale:
 
 def whole_weights(weight: FloatArray, k: float) -> IntArray:
     """``k * weight`` as even whole numbers, ties to even multiples, inside the register: (out, in), int64."""
-    even = 2 * np.rint(k * weight / 2)
-    return np.clip(even, WEIGHT.low, WEIGHT.high).astype(np.int64)
+    even: IntArray = np.clip(2 * np.rint(k * weight / 2), WEIGHT.low, WEIGHT.high).astype(np.int64)
+    return even
 
 
 def whole_bias(bias: FloatArray, k: float) -> IntArray:
     """``k * bias`` as mantissas inside the register: (neurons,), int64."""
-    return np.clip(np.rint(k * bias), BIAS.low, BIAS.high).astype(np.int64)
+    mantissa: IntArray = np.clip(np.rint(k * bias), BIAS.low, BIAS.high).astype(np.int64)
+    return mantissa
 
 
 def _ratio(limit: float, value: float) -> float:

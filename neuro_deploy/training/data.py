@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +15,7 @@ from neuro_deploy.files import existing_file, read_npz
 DIGITS_LEVELS = 16
 """scikit-learn's handwritten digits have pixels from 0 to 16."""
 HELD_OUT = 5
-"""Every fifth digit, from the first on, is held out: 360 of 1,797."""
+"""Every fifth sample, from the first on, is held out: 360 of the 1,797 digits."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,22 +38,35 @@ class Data:
         return Data(self.name, self.x[:samples], None if self.y is None else self.y[:samples], self.levels)
 
 
-def load_data(source: str, part: str = "test") -> Data:
-    """``digits`` (its held-out fifth, or with part="train" the rest) or ``FILE.npz`` with ``x`` and perhaps ``y``.
+def load_data(source: str, part: Literal["test", "train", "all"] | None = None) -> Data:
+    """``digits`` or ``FILE.npz`` with ``x`` and perhaps ``y``.
+
+    part: "test" is every fifth sample, from the first on, "train" the rest. Not named: the held-out digits, and all
+    of a file.
 
     Raises:
         UsageError: a name that is neither.
         FileError, FormatError, DataError: a file that is not there, broken, or without usable arrays.
     """
     if source == "digits":
-        return _digits(part)
+        return _part(_digits(), part or "test")
     if not source.endswith(".npz"):
         raise UsageError(f"no data set {source!r}", hint="give digits, or a FILE.npz with arrays x and, if labelled, y")
     path = existing_file(Path(source))
     arrays = read_npz(path)
     if "x" not in arrays:
         raise DataError(f"has no array x, only {', '.join(arrays) or 'nothing'}", where=str(path))
-    return Data(source, _samples(arrays["x"], path), _labels(arrays, path))
+    return _part(Data(source, _samples(arrays["x"], path), _labels(arrays, path)), part or "all")
+
+
+def _part(data: Data, part: str) -> Data:
+    held_out = np.arange(len(data.x)) % HELD_OUT == 0
+    if part == "all":
+        return data
+    chosen = held_out if part == "test" else ~held_out
+    if not np.any(chosen):
+        raise DataError(f"has {len(data.x)} samples, too few to train on some and hold out others", where=data.name)
+    return Data(data.name, data.x[chosen], None if data.y is None else data.y[chosen], data.levels)
 
 
 def _samples(x: np.ndarray, path: Path) -> np.ndarray:
@@ -77,12 +91,9 @@ def _labels(arrays: dict[str, np.ndarray], path: Path) -> npt.NDArray[np.int64] 
     return y.astype(np.int64)
 
 
-def _digits(part: str) -> Data:
+def _digits() -> Data:
     from sklearn.datasets import load_digits
 
     bundle = load_digits()
     x = (bundle.images[:, None] / DIGITS_LEVELS).astype(np.float64)
-    y = bundle.target.astype(np.int64)
-    held_out = np.arange(len(y)) % HELD_OUT == 0
-    chosen = held_out if part == "test" else ~held_out
-    return Data("digits", x[chosen], y[chosen], DIGITS_LEVELS)
+    return Data("digits", x, bundle.target.astype(np.int64), DIGITS_LEVELS)

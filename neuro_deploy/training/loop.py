@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import torch
 
 from neuro_deploy.errors import DataError
+from neuro_deploy.frontends.checkpoint import save_checkpoint
 from neuro_deploy.models import SpikingMLP
 from neuro_deploy.progress import Progress, silent
 from neuro_deploy.training.data import Data
@@ -20,6 +24,11 @@ class Trained:
     model: SpikingMLP
     accuracy: float
 
+    @property
+    def parameters(self) -> int:
+        """Trainable numbers."""
+        return sum(parameter.numel() for parameter in self.model.parameters())
+
 
 def train(recipe: Recipe, fit: Data, held_out: Data, *, seed: int, progress: Progress = silent) -> Trained:
     """Train a spiking MLP. The same seed on the same machine gives the same weights.
@@ -27,6 +36,15 @@ def train(recipe: Recipe, fit: Data, held_out: Data, *, seed: int, progress: Pro
     Raises:
         DataError: data without labels, or labels that are not 0, 1, 2, ...
     """
+    before = torch.get_num_threads()
+    torch.set_num_threads(recipe.threads)
+    try:
+        return _train(recipe, fit, held_out, seed, progress)
+    finally:
+        torch.set_num_threads(before)
+
+
+def _train(recipe: Recipe, fit: Data, held_out: Data, seed: int, progress: Progress) -> Trained:
     x, y = _tensors(fit)
     classes = int(y.max()) + 1
     generator = torch.Generator().manual_seed(seed)
@@ -38,19 +56,37 @@ def train(recipe: Recipe, fit: Data, held_out: Data, *, seed: int, progress: Pro
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, recipe.learning_rate, total_steps=steps)
     for epoch in range(recipe.epochs):
         model.train()
-        for chosen in torch.randperm(len(x), generator=generator).split(recipe.batch):
+        for chosen in torch.split(torch.randperm(len(x), generator=generator), recipe.batch):
             if len(chosen) < 2:  # batch norm needs two
                 continue
             noise = recipe.noise * torch.randn(x[chosen].shape, generator=generator)
             logits = model(x[chosen] + noise)
             loss = torch.nn.functional.cross_entropy(logits, y[chosen])
             optimizer.zero_grad()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             schedule.step()
         progress("training", epoch + 1, recipe.epochs)
     model.eval()
     return Trained(model, accuracy(model, held_out))
+
+
+def save_trained(trained: Trained, path: str | Path, data: Data, training: Mapping[str, Any]) -> None:
+    """Write a checkpoint, whole or not at all. data: what it was trained on, whose digitising is kept."""
+    model = trained.model
+    content = {
+        "model": "mlp",
+        "config": {
+            "widths": list(model.widths),
+            "timesteps": model.timesteps,
+            "tau": model.tau,
+            "v_threshold": model.v_threshold,
+        },
+        "input": {"shape": list(data.x.shape[1:]), "scale": 1 / data.levels, "low": 0.0, "levels": data.levels},
+        "training": {**training, "accuracy": trained.accuracy, "torch": str(torch.__version__)},
+        "state_dict": model.state_dict(),
+    }
+    save_checkpoint(path, content)
 
 
 def accuracy(model: SpikingMLP, data: Data) -> float:
@@ -66,4 +102,10 @@ def _tensors(data: Data) -> tuple[torch.Tensor, torch.Tensor]:
     if data.y.min() < 0 or data.y.max() >= 100_000:
         raise DataError(f"has labels from {data.y.min()} to {data.y.max()}; 0, 1, 2, ... are wanted", where=data.name)
     values = data.x / data.levels if data.x.dtype.kind in "iub" else data.x
+    if values.min() < 0 or values.max() > 1:
+        raise DataError(
+            f"x spans {data.x.min():g} to {data.x.max():g}; floats from 0 to 1 or whole numbers 0 to {data.levels} are "
+            "wanted",
+            where=data.name,
+        )
     return torch.tensor(values, dtype=torch.float32), torch.tensor(data.y)

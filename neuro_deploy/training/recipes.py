@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -10,6 +11,7 @@ class Recipe:
     """Adam with one-cycle learning rate, cross entropy of the time-averaged logits.
 
     hidden: widths of the hidden layers. noise: standard deviation added to samples in training, model units.
+    threads: of torch; with one, sums always come in the same order, so that a seed gives the same weights every time.
     """
 
     hidden: tuple[int, ...]
@@ -19,6 +21,11 @@ class Recipe:
     learning_rate: float
     weight_decay: float
     noise: float
+    threads: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data, for the checkpoint."""
+        return {**asdict(self), "hidden": list(self.hidden)}
 
 
 RECIPES = {
@@ -30,6 +37,7 @@ RECIPES = {
         learning_rate=4e-3,
         weight_decay=1e-4,
         noise=0.1,
+        threads=1,
     )
 }
 """Model name -> recipe."""

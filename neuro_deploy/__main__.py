@@ -1,0 +1,5 @@
+"""``python -m neuro_deploy``."""
+
+from neuro_deploy.cli import main
+
+main()

@@ -1,0 +1,312 @@
+"""One function per command; plain data in and out. The command line only parses, calls these, and prints."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from neuro_deploy import counters, netx
+from neuro_deploy.engines import RunResult, get_engine
+from neuro_deploy.engines.base import merge
+from neuro_deploy.engines.compare import FIELDS, Agreement, Divergence, Verification, compare
+from neuro_deploy.engines.floats import run_floats
+from neuro_deploy.errors import UsageError
+from neuro_deploy.files import atomic_write, check_writable, make_folder, sha256, write_json
+from neuro_deploy.hardware import HardwareProfile, load_profile, profile_names
+from neuro_deploy.lava_compat import Finding, LavaState, doctor, setup_lava
+from neuro_deploy.mapping import Mapping, check_mapping, map_network
+from neuro_deploy.network import FixedNetwork, Network
+from neuro_deploy.passes import Conversion, FoldBatchNorm, InputMode, Lower, Quantize, fidelity
+from neuro_deploy.progress import Progress, silent
+from neuro_deploy.training.data import Data, load_data
+from neuro_deploy.training.recipes import RECIPES
+from neuro_deploy.version import __version__
+
+__all__ = [
+    "Conversion",
+    "Data",
+    "Finding",
+    "HardwareProfile",
+    "LavaState",
+    "Mapping",
+    "Verification",
+    "check",
+    "convert",
+    "doctor",
+    "inspect",
+    "load",
+    "load_data",
+    "lower",
+    "map",
+    "measure",
+    "profile",
+    "profiles",
+    "run",
+    "save",
+    "setup_lava",
+    "train",
+    "verify",
+    "write_run",
+]
+
+Samples = npt.ArrayLike | Data
+
+
+def train(
+    model: str,
+    data: str,
+    output: str | Path,
+    *,
+    seed: int = 0,
+    epochs: int | None = None,
+    timesteps: int | None = None,
+    hidden: Sequence[int] | None = None,
+    progress: Progress = silent,
+) -> dict[str, Any]:
+    """Train a model by its recipe and write a checkpoint. ``data="digits"`` trains on four fifths of the digits.
+
+    A ``FILE.npz`` is cut the same way: every fifth sample is held out.
+
+    Raises:
+        UsageError: no such model or data set, or numbers out of range.
+        FileError, DataError: data or output that cannot be used.
+    """
+    if model not in RECIPES:
+        raise UsageError(f"no model {model!r}; models: {', '.join(RECIPES)}")
+    standard = RECIPES[model]
+    recipe = replace(
+        standard,
+        epochs=standard.epochs if epochs is None else epochs,
+        timesteps=standard.timesteps if timesteps is None else timesteps,
+        hidden=tuple(hidden) if hidden else standard.hidden,
+    )
+    if min(recipe.epochs, recipe.timesteps, *recipe.hidden) < 1:
+        raise UsageError(f"epochs, timesteps and widths must be at least 1: {recipe}")
+    fit, held_out = load_data(data, "train"), load_data(data, "test")
+    check_writable(output)
+
+    from neuro_deploy.training.loop import save_trained
+    from neuro_deploy.training.loop import train as run_recipe
+
+    start = time.perf_counter()
+    trained = run_recipe(recipe, fit, held_out, seed=seed, progress=progress)
+    seconds = time.perf_counter() - start
+    save_trained(trained, output, fit, {"seed": seed, "data": data, "tool": __version__, "recipe": recipe.to_dict()})
+    return {
+        "path": str(output),
+        "model": model,
+        "accuracy": trained.accuracy,
+        "held_out": len(held_out.x),
+        "samples": len(fit.x),
+        "parameters": trained.parameters,
+        "epochs": recipe.epochs,
+        "seed": seed,
+        "seconds": round(seconds, 2),
+    }
+
+
+def lower(source: str | Path, *, timesteps: int | None = None) -> Network:
+    """Read a checkpoint and give its float Network: batch norms folded, populations and projections.
+
+    Raises:
+        FileError, FormatError: not there, broken, or with NaN.
+        UnsupportedError: an operator that has no exact counterpart.
+    """
+    from neuro_deploy.frontends.checkpoint import load_checkpoint
+    from neuro_deploy.frontends.mlp import mlp_graph
+
+    if timesteps is not None and timesteps < 1:
+        raise UsageError(f"timesteps is {timesteps}; at least 1 is wanted")
+    return Lower()(FoldBatchNorm()(mlp_graph(load_checkpoint(source), timesteps)))
+
+
+def convert(
+    source: str | Path,
+    *,
+    calibrate: Samples | None = None,
+    timesteps: int | None = None,
+    input: InputMode = "graded",
+    progress: Progress = silent,
+) -> tuple[FixedNetwork, Conversion]:
+    """Read a checkpoint and quantize it: 8-bit even weights, one scale per population, proven to stay in 24 bits.
+
+    calibrate: samples on which the float and the fixed network are then compared; with labels (a Data) also their
+    accuracies. input: "graded" sends pixels as graded spikes, "bias" puts the first layer's current into its bias.
+
+    Raises:
+        as ``lower``; RangeError: numbers that do not fit however they are scaled; DataError: unusable samples.
+    """
+    network = lower(source, timesteps=timesteps)
+    fixed, populations = Quantize(input)(network)
+    conversion = Conversion(populations)
+    if calibrate is not None:
+        data = calibrate if isinstance(calibrate, Data) else Data("samples", np.asarray(calibrate))
+        wanted = run(network, data.x, record=("spikes",), progress=progress)
+        got = run(fixed, data.x, record=("spikes",), progress=progress)
+        conversion = Conversion(
+            populations, fidelity(fixed, wanted.spikes, got.spikes), wanted.accuracy(data.y), got.accuracy(data.y)
+        )
+    meta = {
+        "tool": f"neuro-deploy {__version__}",
+        "source": {"file": Path(source).name, "sha256": sha256(source)},
+        "input": input,
+        "quantization": conversion.to_dict(),
+    }
+    return replace(fixed, meta=meta), conversion
+
+
+def load(path: str | Path, *, timesteps: int | None = None) -> FixedNetwork:
+    """Read a NetX file: one of ours, or a stock chain of dense layers (which then runs 32 timesteps, if not told).
+
+    Raises:
+        FileError, FormatError, UnsupportedError: with the HDF5 path.
+    """
+    if timesteps is not None and timesteps < 1:
+        raise UsageError(f"timesteps is {timesteps}; at least 1 is wanted")
+    return netx.read(path, timesteps)
+
+
+def inspect(network: FixedNetwork) -> dict[str, Any]:
+    """What a network is made of, as plain data."""
+    return {
+        "parameters": network.parameters,
+        "neurons": network.neurons,
+        "timesteps": network.timesteps,
+        "encoding": {"mode": network.encoding.mode, "shape": list(network.encoding.shape), "entry": network.entry},
+        "populations": [population.to_dict() for population in network.populations],
+        "projections": [projection.to_dict() for projection in network.projections],
+        "source": network.meta.get("source"),
+        "quantization": network.meta.get("quantization"),
+    }
+
+
+def save(network: FixedNetwork, path: str | Path) -> None:
+    """Write a NetX chain by way of lava-dl's SLAYER blocks; refused where the stock reader would change it.
+
+    Raises:
+        MissingError: lava-dl is not installed. UnsupportedError, RangeError: not a chain, or would be changed.
+    """
+    from neuro_deploy.netx.writer import write
+
+    write(network, path)
+
+
+def run(
+    network: FixedNetwork | Network,
+    x: npt.ArrayLike,
+    *,
+    engine: str = "native",
+    record: Collection[str] = (),
+    progress: Progress = silent,
+    **options: Any,
+) -> RunResult:
+    """Run samples: a fixed network on an engine, a float network in float64.
+
+    record: any of "spikes", "u", "v". options: ``time_limit`` (lava), ``device`` (native).
+
+    Raises:
+        DataError: samples that do not fit the network's input.
+        EngineError and its kind: what the engine could not do.
+    """
+    if isinstance(network, Network):
+        return run_floats(network, network.encoding.model_units(x), record_spikes="spikes" in record)
+    runner = get_engine(engine, **options)
+    inputs = network.encode(x)
+    size = runner.batch or len(inputs)
+    results = []
+    for start in range(0, len(inputs), size):
+        progress(f"running on {engine}", start, len(inputs))
+        results.append(runner.run(network, inputs[start : start + size], record))
+    progress(f"running on {engine}", len(inputs), len(inputs))
+    return merge(results)
+
+
+def map(network: FixedNetwork, profile: str | HardwareProfile = "loihi2") -> Mapping:
+    """Put a network on the cores of a chip. ``.fits`` tells whether every known limit holds.
+
+    Raises:
+        UsageError, FormatError: no such profile, or a broken one.
+    """
+    return map_network(network, load_profile(profile) if isinstance(profile, str) else profile)
+
+
+def check(network: FixedNetwork, mapping: Mapping) -> list[str]:
+    """Recount a mapping from the network alone; what is wrong with it, in words."""
+    return check_mapping(network, mapping)
+
+
+def measure(
+    network: FixedNetwork, result: RunResult, mapping: Mapping, labels: npt.ArrayLike | None = None
+) -> counters.Metrics:
+    """Spikes, axon events and synops per core of a run; ``.to_dict()`` is the content of metrics.json."""
+    return counters.measure(network, result, mapping, result.accuracy(labels))
+
+
+def write_run(
+    folder: str | Path, metrics: counters.Metrics, config: dict[str, Any], labels: npt.ArrayLike | None
+) -> None:
+    """Write a run folder: metrics.json, predictions.npz, config.json.
+
+    Raises:
+        FileError: it cannot be written.
+    """
+    folder = make_folder(folder)
+    write_json(folder / "metrics.json", metrics.to_dict())
+    write_json(folder / "config.json", {"tool": f"neuro-deploy {__version__}", **config})
+    arrays = {"predictions": metrics.result.predictions, "outputs": metrics.result.outputs}
+    if labels is not None:
+        arrays["labels"] = np.asarray(labels)
+    with atomic_write(folder / "predictions.npz") as temporary, temporary.open("wb") as handle:
+        np.savez(handle, **arrays)  # type: ignore[arg-type]
+
+
+def verify(
+    network: FixedNetwork,
+    x: npt.ArrayLike,
+    *,
+    against: Sequence[str] = ("reference",),
+    engine: str = "native",
+    source: str | Path | None = None,
+    time_limit: float = 600.0,
+    progress: Progress = silent,
+) -> Verification:
+    """Run the same samples several times and compare spikes, u and v of every population, exactly.
+
+    against: names of engines, or paths of other ``.net`` files, which ``engine`` then runs. source: a checkpoint,
+    converted anew with the file's settings and run as well.
+
+    Raises:
+        as ``run`` and ``load``; UsageError: nothing to compare with, or networks that cannot be compared.
+    """
+    others = {name: load(name, timesteps=network.timesteps) if name.endswith(".net") else network for name in against}
+    if source is not None:
+        mode = network.meta.get("input", "graded")
+        others[str(source)] = convert(source, timesteps=network.timesteps, input=mode)[0]
+    if not others:
+        raise UsageError("nothing to verify against", hint="--against reference,lava,slayer")
+    want = run(network, x, engine=engine, record=FIELDS, progress=progress)
+    agreements: dict[str, Agreement] = {}
+    divergences: list[Divergence] = []
+    for label, other in others.items():
+        name = label if other is network else engine
+        options = {"time_limit": time_limit} if name == "lava" else {}
+        got = run(other, x, engine=name, record=FIELDS, progress=progress, **options)
+        agreements[label], divergence = compare(network, want, got, label)
+        divergences += [divergence] if divergence else []
+    return Verification(want.samples, engine, agreements, divergences[0] if divergences else None)
+
+
+def profiles() -> list[HardwareProfile]:
+    """The hardware profiles that come with the package."""
+    return [load_profile(name) for name in profile_names()]
+
+
+def profile(name: str) -> HardwareProfile:
+    """One profile, by name or from a ``.toml`` file."""
+    return load_profile(name)

@@ -1,0 +1,64 @@
+"""The Typer app and the one place that catches errors."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+import typer
+
+from neuro_deploy.cli import (
+    convert,
+    demo,
+    doctor,
+    inspect,
+    map_command,
+    printing,
+    profiles,
+    run,
+    setup_lava,
+    train,
+    verify,
+)
+from neuro_deploy.errors import NeuroDeployError
+
+app = typer.Typer(
+    name="neuro-deploy",
+    help="From a trained spiking network to a neuromorphic chip, in one command, on a laptop.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+COMMANDS: dict[str, Callable[..., None]] = {
+    "demo": demo.demo,
+    "train": train.train,
+    "convert": convert.convert,
+    "inspect": inspect.inspect,
+    "map": map_command.map_command,
+    "run": run.run,
+    "verify": verify.verify,
+    "profiles": profiles.profiles,
+    "doctor": doctor.doctor,
+    "setup-lava": setup_lava.setup_lava,
+}
+for name, function in COMMANDS.items():
+    app.command(name)(function)
+
+
+@app.callback()
+def options(
+    _version: bool = typer.Option(
+        False, "--version", callback=printing.version, is_eager=True, help="Print the version and exit."
+    ),
+) -> None:
+    """From a trained spiking network to a neuromorphic chip, in one command, on a laptop."""
+
+
+def main() -> None:
+    """Run the command line. Exit 0 done, 1 a named error, 2 wrong usage, 3 a check that did not hold."""
+    try:
+        app()
+    except NeuroDeployError as error:
+        printing.error(error, as_json="--json" in sys.argv)
+        sys.exit(1)

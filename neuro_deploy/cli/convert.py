@@ -1,0 +1,43 @@
+"""neuro-deploy convert."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+import neuro_deploy as nd
+from neuro_deploy.cli import options, printing, tables
+
+
+class InputMode(StrEnum):
+    """How data enter the network."""
+
+    graded = "graded"
+    bias = "bias"
+
+
+def convert(
+    source: Annotated[str, typer.Argument(metavar="SRC", help="A checkpoint written by train.")],
+    output: Annotated[str, typer.Option("--output", "-o", metavar="NET.net", help="The NetX file to write.")],
+    calibrate: Annotated[
+        str | None, typer.Option(metavar="D", help="Compare float and fixed network on these samples.")
+    ] = None,
+    timesteps: options.Timesteps = None,
+    input: Annotated[
+        InputMode, typer.Option(help="Pixels as graded spikes, or the first layer's current as bias.")
+    ] = InputMode.graded,
+    json: options.Json = False,
+) -> None:
+    """Convert a checkpoint to a quantized NetX file, written by way of SLAYER blocks.
+
+    Example: [bold]neuro-deploy convert mlp.pt -o digits.net --calibrate digits[/]
+    """
+    with printing.progress() as progress:
+        data = nd.load_data(calibrate) if calibrate else None
+        network, report = nd.convert(source, calibrate=data, timesteps=timesteps, input=input.value, progress=progress)
+        nd.save(network, output)
+    if json:
+        return printing.as_json({"path": output, **report.to_dict()})
+    return tables.conversion(output, report)

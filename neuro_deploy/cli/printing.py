@@ -1,0 +1,128 @@
+"""All output: results on stdout, messages and progress on stderr. The only file that imports rich."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import typer
+from rich import box
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bars
+from rich.table import Table
+
+from neuro_deploy.errors import NeuroDeployError
+from neuro_deploy.progress import Progress
+
+PIPED_WIDTH = 160
+"""Columns where stdout is no terminal, so that a log keeps its tables."""
+
+out = Console(highlight=False, width=None if sys.stdout.isatty() else PIPED_WIDTH)
+err = Console(stderr=True, highlight=False)
+
+
+def as_json(value: Any) -> None:
+    """One JSON object on stdout."""
+    typer.echo(json.dumps(value, indent=2, allow_nan=False))
+
+
+def line(text: str) -> None:
+    """A line of result."""
+    out.print(text, soft_wrap=True)
+
+
+def message(text: str) -> None:
+    """A line for the person, not part of the result."""
+    err.print(text, soft_wrap=True)
+
+
+def error(problem: NeuroDeployError, *, as_json: bool) -> None:
+    """A named error: on stderr, and where JSON was asked for also as an object on stdout."""
+    if as_json:
+        typer.echo(json.dumps({"error": problem.to_dict()}))
+    err.print("[bold red]error:[/] ", end="")
+    err.print(str(problem), markup=False, soft_wrap=True)
+
+
+def error_line(text: str) -> None:
+    """A line of result that is bad news."""
+    out.print(text, style="red", markup=False, soft_wrap=True)
+
+
+def step(text: str) -> None:
+    """A step of the demo, on stderr."""
+    err.print(f"[bold cyan]>[/] {text}", soft_wrap=True)
+
+
+def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """A table: numbers right-aligned and never broken, text left-aligned."""
+    grid = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1))
+    for index, column in enumerate(columns):
+        texts = [row[index] for row in rows if isinstance(row[index], str) and not row[index].endswith("%")]
+        words = any(len(text) > 1 for text in texts)
+        grid.add_column(column, justify="left" if words else "right", no_wrap=not words, overflow="fold")
+    for row in rows:
+        grid.add_row(*(show(cell) for cell in row))
+    out.print(grid)
+
+
+def show(value: Any) -> str:
+    """A cell: thousands separated, shares left to the caller."""
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:,.4g}" if abs(value) < 1e6 else f"{value:,.0f}"
+    return str(value).replace("[", r"\[")
+
+
+def percent(share: float | None, digits: int = 1) -> str:
+    """A share 0..1 in percent."""
+    return "-" if share is None else f"{100 * share:.{digits}f} %"
+
+
+@contextmanager
+def progress() -> Iterator[Progress]:
+    """A progress bar per piece of work, on stderr, gone when done; nothing where stderr is no terminal."""
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Bars(*columns, console=err, transient=True, disable=not err.is_terminal) as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def report(what: str, done: int, total: int) -> None:
+            if what not in tasks:
+                tasks[what] = bars.add_task(what, total=total)
+            bars.update(tasks[what], completed=done, total=total)
+
+        yield report
+
+
+def version(wanted: bool) -> None:
+    """Print the version and exit, where wanted."""
+    if wanted:
+        import neuro_deploy
+
+        line(f"neuro-deploy {neuro_deploy.__version__}")
+        raise typer.Exit
+
+
+def whole_numbers(text: str | None, option: str) -> list[int] | None:
+    """``"128,64"`` -> [128, 64]; wrong usage where it is anything else."""
+    if text is None:
+        return None
+    parts = text.split(",")
+    if not all(part.strip().isdecimal() and int(part) > 0 for part in parts):
+        raise typer.BadParameter(f"{text!r}: whole numbers above 0 with commas between are wanted", param_hint=option)
+    return [int(part) for part in parts]

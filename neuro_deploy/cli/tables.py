@@ -1,0 +1,200 @@
+"""How each command's result looks to a person. No computing beyond shares and sums."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from neuro_deploy.cli.printing import error_line, line, percent, table
+
+if TYPE_CHECKING:
+    from neuro_deploy.api import Conversion, Finding, HardwareProfile, Mapping, Verification
+
+
+def conversion(path: str, report: Conversion) -> None:
+    """The report of a conversion."""
+    rows = report.to_dict()["populations"]
+    columns = ("population", "scale", "limited by", "bits used", "threshold", "worst |u|", "worst |v|", "spikes differ")
+    table(
+        f"{path}: 8-bit weights, one scale per population, all states proven below 2^23",
+        columns,
+        [
+            (
+                row["name"],
+                row["scale"],
+                row["limited_by"],
+                row["weight_bits"],
+                row["threshold"],
+                row["worst_u"],
+                row["worst_v"],
+                percent(row.get("differing_spikes"), 2),
+            )
+            for row in rows
+        ],
+    )
+    if report.accuracy_float is not None and report.accuracy_fixed is not None:
+        line(f"accuracy: float {percent(report.accuracy_float, 2)}, fixed {percent(report.accuracy_fixed, 2)}")
+
+
+def network(path: str, summary: dict[str, Any]) -> None:
+    """Populations and projections."""
+    line(
+        f"{path}: {summary['neurons']:,} neurons, {summary['parameters']:,} parameters, "
+        f"{summary['timesteps']} timesteps, input by {summary['encoding']['mode']}"
+    )
+    table(
+        "populations",
+        ("population", "kind", "shape", "threshold", "current decay", "voltage decay", "bias from", "to"),
+        [
+            (
+                p["name"],
+                p["kind"],
+                "x".join(str(n) for n in p["shape"]),
+                p["threshold"],
+                p["u_decay"],
+                p["v_decay"],
+                p["bias_min"],
+                p["bias_max"],
+            )
+            for p in summary["populations"]
+        ],
+    )
+    table(
+        "projections",
+        ("projection", "kind", "synapses", "not 0", "weight from", "to", "exponent", "longest delay"),
+        [
+            (
+                f"{p['source']} -> {p['target']}",
+                p["kind"],
+                p["synapses"],
+                percent(p["nonzero"] / p["synapses"]),
+                p["weight_min"],
+                p["weight_max"],
+                p["weight_exp"],
+                p["max_delay"],
+            )
+            for p in summary["projections"]
+        ],
+    )
+
+
+def mapping(made: Mapping, problems: Sequence[str]) -> None:
+    """Whether it fits, cores, chips and utilisation."""
+    verdict = "fits" if made.fits and not problems else "does not fit"
+    line(f"{verdict} {made.profile.title}: {len(made.cores):,} cores on {made.chips:,} chip(s)")
+    for limit in made.limits:
+        if not limit.holds:
+            error_line(f"limit: {limit}")
+    for problem in problems:
+        error_line(f"check: {problem}")
+    shares = made.utilisation()
+    table(
+        "use of a core's limits",
+        ("resource", "limit", "min", "mean", "max"),
+        [
+            (limit.resource, limit.limit, *(percent(shares[limit.resource][key]) for key in ("min", "mean", "max")))
+            for limit in made.limits
+            if limit.resource in shares
+        ],
+    )
+    table(
+        "cores",
+        ("population", "cores", "neurons on the largest", "synapse words on the largest"),
+        [
+            (name, len(parts), max(core.neurons for core in parts), max(core.used["synapse_memory"] for core in parts))
+            for name in dict.fromkeys(core.population for core in made.cores)
+            if (parts := made.of(name))
+        ],
+    )
+
+
+def metrics(content: dict[str, Any], output: str | None) -> None:
+    """Counts of a run."""
+    accuracy = "" if content["accuracy"] is None else f", accuracy {percent(content['accuracy'], 2)}"
+    line(f"{content['samples']:,} samples, {content['timesteps']} timesteps, engine {content['engine']}{accuracy}")
+    cores(content)
+    per_sample = content["per_sample"]
+    line(
+        f"per sample: {per_sample['spikes']:,.1f} spikes, {per_sample['axon_events']:,.1f} axon events, "
+        f"{per_sample['synops']:,.0f} synops ({per_sample['synops_effective']:,.0f} effective)"
+    )
+    for name, model in content["energy"].items():
+        joules = model["joules_per_sample"]
+        said = model.get("reason") if joules is None else f"{joules * 1e9:,.1f} nJ per sample ({model['kind']})"
+        line(f"energy, {name}: {said}")
+    if not content["fits"]:
+        error_line(f"the network does not fit {content['profile']}: neuro-deploy map says why")
+    if output:
+        line(f"written: {output}/metrics.json, predictions.npz, config.json")
+
+
+def cores(content: dict[str, Any]) -> None:
+    """The counters of every core."""
+    columns = ("core", "population", "neurons", "bytes", "spikes out", "axon events", "synops", "effective")
+    keys = ("neurons", "synapse_memory_bytes", "spikes_out", "axon_events", "synops", "synops_effective")
+    rows = [(str(core["core"]), core["population"], *(core[key] for key in keys)) for core in content["cores"]]
+    title = f"cores of {content['profile']}, summed over {content['samples']:,} samples"
+    table(title, columns, rows[:MAX_CORES])
+    if len(rows) > MAX_CORES:
+        line(f"... and {len(rows) - MAX_CORES:,} more cores (--json has them all)")
+
+
+MAX_CORES = 40
+
+
+def verification(outcome: Verification) -> None:
+    """Agreement per engine, and the first divergence."""
+    names = list(next(iter(outcome.engines.values())).populations)
+    table(
+        f"differing spikes against {outcome.reference}, {outcome.samples:,} samples",
+        ("engine", *names, "in all", "compared"),
+        [
+            (name, *agreement.populations.values(), agreement.differing_spikes, agreement.compared_spikes)
+            for name, agreement in outcome.engines.items()
+        ],
+    )
+    if outcome.first_divergence is None:
+        line("spikes, u and v are equal in every population")
+    else:
+        error_line(str(outcome.first_divergence))
+
+
+def profile(chosen: HardwareProfile) -> None:
+    """One profile, each number with its source."""
+    rows = [(key, f"{q.value:,.12g}", q.unit, q.source) for key, q in chosen.quantities.items()]
+    table(f"{chosen.name}: {chosen.title}", ("quantity", "value", "unit", "source"), rows)
+
+
+def profile_list(chosen: Sequence[HardwareProfile]) -> None:
+    """All profiles, a row each."""
+    rows = [(p.name, p.title, p.whole("system.chips") * p.whole("system.cores_per_chip")) for p in chosen]
+    table("hardware profiles", ("name", "system", "cores"), rows)
+
+
+def findings(found: Sequence[Finding]) -> None:
+    """What the doctor found."""
+    rows = [(f.name, f.found, "ok" if f.well else "missing" if f.needed else "optional", f.mend or "") for f in found]
+    table("this environment", ("part", "found", "state", "to mend, type"), rows)
+
+
+def demo(report: dict[str, Any]) -> None:
+    """The end of the demo."""
+    content, outcome = report["metrics"], report["verification"]
+    cores(content)
+    per_sample = content["per_sample"]
+    differing = {name: engine["differing_spikes"] for name, engine in outcome["engines"].items()}
+    rows = [
+        ("accuracy, float", f"{percent(report['accuracy_float'], 2)} of {content['samples']} held-out digits"),
+        ("accuracy, fixed point", f"{percent(report['accuracy_fixed'], 2)}"),
+        *(
+            (f"differing spikes against {name}", f"{count} of {outcome['compared']:,}")
+            for name, count in differing.items()
+        ),
+        ("cores", f"{report['mapping']['cores']} of {content['profile']}"),
+        ("spikes per image", f"{per_sample['spikes']:,.1f}"),
+        ("synops per image", f"{per_sample['synops']:,.0f}"),
+    ]
+    table("what came of it", ("", ""), rows)
+    if outcome["first_divergence"]:
+        error_line(report["divergence"])
+    line(f"files: {', '.join(report['files'])}")

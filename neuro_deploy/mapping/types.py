@@ -1,0 +1,102 @@
+"""What a mapping is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping as Dict
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from neuro_deploy.hardware import HardwareProfile
+
+
+@dataclass(frozen=True)
+class Core:
+    """Neurons start to stop - 1 of one population. used: resource -> how much of it."""
+
+    index: int
+    chip: int
+    population: str
+    start: int
+    stop: int
+    used: Dict[str, int]
+
+    @property
+    def neurons(self) -> int:
+        """How many."""
+        return self.stop - self.start
+
+
+@dataclass(frozen=True)
+class Limit:
+    """One limit of the profile and the most that any core (or the system) asks of it.
+
+    limit: None where nothing is public. where: the population that asks most.
+    """
+
+    resource: str
+    unit: str
+    limit: int | None
+    used: int
+    where: str
+    source: str
+
+    @property
+    def holds(self) -> bool:
+        """Whether it is kept; an unknown limit counts as kept."""
+        return self.limit is None or self.used <= self.limit
+
+    def __str__(self) -> str:
+        allowed = "unknown" if self.limit is None else f"{self.limit:,}"
+        return f"{self.resource}: {self.used:,} {self.unit} for {self.where}, allowed: {allowed}"
+
+
+@dataclass(frozen=True)
+class Mapping:
+    """Cores in order, the limits they were cut by, and whether all of them hold."""
+
+    profile: HardwareProfile
+    cores: tuple[Core, ...]
+    limits: tuple[Limit, ...]
+    chips: int
+
+    @property
+    def fits(self) -> bool:
+        """Whether every known limit holds."""
+        return all(limit.holds for limit in self.limits)
+
+    def of(self, population: str) -> tuple[Core, ...]:
+        """The cores that hold this population."""
+        return tuple(core for core in self.cores if core.population == population)
+
+    def utilisation(self) -> dict[str, dict[str, float]]:
+        """resource -> {"min", "mean", "max"} over cores, as shares of the core's limit, 0..1."""
+        shares: dict[str, dict[str, float]] = {}
+        for limit in self.limits:
+            used = [core.used[limit.resource] for core in self.cores if limit.resource in core.used]
+            if used and limit.limit:
+                share = np.asarray(used) / limit.limit
+                shares[limit.resource] = {"min": share.min(), "mean": share.mean(), "max": share.max()}
+        return {name: {key: round(float(v), 6) for key, v in share.items()} for name, share in shares.items()}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data: what ``map --json`` prints."""
+        return {
+            "fits": self.fits,
+            "cores": len(self.cores),
+            "chips": self.chips,
+            "profile": self.profile.name,
+            "utilisation": self.utilisation(),
+            "limits": [{**vars(limit), "holds": limit.holds} for limit in self.limits],
+            "core_list": [
+                {
+                    "core": core.index,
+                    "chip": core.chip,
+                    "population": core.population,
+                    "neurons": core.neurons,
+                    "used": dict(core.used),
+                }
+                for core in self.cores
+            ],
+        }
