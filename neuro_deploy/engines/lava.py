@@ -114,10 +114,9 @@ def _job(
     depth = network.depths
     driven = network.encoding.mode == "bias"
     arrays: dict[str, np.ndarray] = {}
-    if driven:  # written into bias_mant at the end of the timestep before the sample starts
-        arrays["driving"] = np.concatenate([sequence[1:, 0], sequence[:1, 0]]).astype(np.int32)
-    else:
+    if not driven:
         arrays["input"] = sequence.reshape(samples * steps, -1).T.astype(np.int32)
+    delayed = any(projection.max_delay for projection in network.projections)
     populations = []
     for index, population in enumerate(network.computed):
         entry = driven and population.name == network.entry
@@ -125,6 +124,15 @@ def _job(
         arrays[f"{index}.du"] = population.u_decay - 1
         arrays[f"{index}.dv"] = population.v_decay
         arrays[f"{index}.bias"] = population.bias + (sequence[0, 0] if entry else 0)
+        biases = None
+        if entry:  # the next sample's, written at the end of the timestep before it starts
+            biases = {"interval": steps, "offset": steps - 1}
+            arrays[f"{index}.biases"] = np.roll(population.bias + sequence[:, 0], -1, axis=0).astype(np.int32)
+        elif delayed and depth[population.name] and np.any(population.bias):
+            # none before the first timestep: spikes that it caused would arrive, delayed, within the sample
+            biases = {"interval": steps + max(depth.values()), "offset": depth[population.name] - 1}
+            arrays[f"{index}.biases"] = population.bias[None].astype(np.int32)
+            arrays[f"{index}.bias"] = np.zeros_like(population.bias)
         populations.append(
             {
                 "name": population.name,
@@ -132,7 +140,7 @@ def _job(
                 "bias_exp": BIAS_EXPONENT,
                 "reset_offset": depth[population.name] + 1,
                 "projections": [i for i, p in enumerate(network.projections) if p.target == population.name],
-                "driven": entry,
+                "biases": biases,
                 "states": with_states or population is network.output,
             }
         )

@@ -66,9 +66,9 @@ def _build(job: dict[str, Any], arrays: dict[str, np.ndarray], folder: Path) -> 
             spikes[job["projections"][number]["source"]].connect(synapse.s_in)
             synapse.a_out.connect(neuron.a_in)
         spikes[population["name"]] = neuron.s_out
-        if "driving" in arrays and population["driven"]:
-            samples = [(sample, 0) for sample in arrays["driving"]]
-            loader = StateDataloader(dataset=samples, interval=job["interval"], offset=job["interval"] - 1)
+        if population["biases"]:
+            rows = [(row, 0) for row in arrays[f"{index}.biases"]]
+            loader = StateDataloader(dataset=rows, **population["biases"])
             loader.connect_var(neuron.bias_mant)
         shape, path = (population["neurons"],), folder / f"{index}"
         spike_recorder = recorder.SpikeRecorder(shape=shape, steps=job["steps"], path=f"{path}.spikes.npy")

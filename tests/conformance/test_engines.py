@@ -1,0 +1,214 @@
+"""One suite for every engine: the reference says what is true, the others must give the same numbers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import Trained
+from helpers import assert_same_run, chain, chains, run_all, samples_for
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import neuro_deploy as nd
+from neuro_deploy.engines import ENGINES, get_engine
+from neuro_deploy.engines.compare import FIELDS
+from neuro_deploy.errors import EngineError, UnsupportedError
+from neuro_deploy.network import FixedNetwork, FixedPopulation, FixedProjection, GradedEncoding, state_bounds
+from neuro_deploy.numerics.registers import NEVER, STATE_LIMIT
+
+with_lava = pytest.mark.lava
+
+
+def assert_slayer_agrees_or_refuses(network: FixedNetwork, x: np.ndarray) -> bool:
+    """SLAYER has no wrap and no clip: where a state leaves 24 bits it must say so, elsewhere agree. True: it ran."""
+    want = nd.run(network, x, engine="reference", record=FIELDS)
+    try:
+        got = nd.run(network, x, engine="slayer", record=FIELDS)
+    except EngineError:
+        assert not all(bounds.exact for bounds in state_bounds(network).values())
+        return False
+    assert_same_run(want, got)
+    return True
+
+
+@given(chains, st.integers(0, 2**31))
+@settings(max_examples=150)
+def test_native_gives_the_states_of_the_reference(network: FixedNetwork, seed: int) -> None:
+    runs = run_all(network, samples_for(network, seed), ["reference", "native"])
+    assert_same_run(runs["reference"], runs["native"])
+
+
+@given(st.integers(0, 2**31), st.integers(1, 62), st.sampled_from(["graded", "spikes"]))
+@settings(max_examples=30)
+def test_native_gives_the_states_of_the_reference_with_delays(seed: int, delay: int, mode: str) -> None:
+    network = chain(seed, (5, 6, 4, 3), timesteps=12, mode=mode, max_delay=delay)
+    runs = run_all(network, samples_for(network, seed), ["reference", "native"])
+    assert_same_run(runs["reference"], runs["native"])
+
+
+@with_lava
+@given(chains, st.integers(0, 2**31))
+@settings(max_examples=60)
+def test_slayer_gives_the_states_of_the_reference(network: FixedNetwork, seed: int) -> None:
+    assert_slayer_agrees_or_refuses(network, samples_for(network, seed))
+
+
+@with_lava
+@given(chains, st.integers(0, 2**31))
+@settings(max_examples=25)
+def test_lava_gives_the_states_of_the_reference(network: FixedNetwork, seed: int) -> None:
+    x = samples_for(network, seed)
+    runs = run_all(network, x, ["reference", "lava"])
+    assert_same_run(runs["reference"], runs["lava"])
+
+
+@with_lava
+def test_lava_gives_the_states_of_the_reference_with_delays() -> None:
+    network = chain(7, (5, 6, 4, 3), timesteps=12, mode="spikes", max_delay=5)
+    runs = run_all(network, samples_for(network, 3, count=2), ["reference", "lava"])
+    assert sum(counts.sum() for counts in runs["reference"].counts.values()) > 50
+    assert_same_run(runs["reference"], runs["lava"])
+
+
+def at_the_bounds(threshold: int = 131_071) -> tuple[FixedNetwork, np.ndarray]:
+    """Neurons whose a_in is one step below, at, and beyond +-2^17, so that u is at +-2^23; with and without leak."""
+    top = [254, 254, 254]
+    last = [0, 2, 4, -2]
+    weight = np.array([[*top, w] for w in last] + [[-t for t in top] + [-w] for w in last])
+    x = np.array([[255, 255, 6, 4], [255, 255, 6, 0], [0, 0, 0, 255]])
+    populations = (
+        FixedPopulation("input", "input", (4,)),
+        FixedPopulation(
+            "lif",
+            "lif",
+            (8,),
+            np.array([0, 7, 8, 4095, 0, -7, -8, -4095]),
+            np.asarray(threshold),
+            np.asarray(1),
+            np.asarray(1),
+        ),
+        FixedPopulation("readout", "readout", (8,), np.full(8, 4095), np.asarray(NEVER), np.asarray(0), np.asarray(4096)),
+    )
+    projections = (FixedProjection("input", "lif", weight), FixedProjection("lif", "readout", 254 * np.ones((8, 8), int)))
+    return FixedNetwork(populations, projections, 6, GradedEncoding((4,))), x
+
+
+@pytest.mark.parametrize("engine", ["native", pytest.param("lava", marks=with_lava)])
+@pytest.mark.parametrize("threshold", [0, 1000, 131_071])
+def test_states_at_the_24_bit_bounds_agree(engine: str, threshold: int) -> None:
+    network, x = at_the_bounds(threshold)
+    runs = run_all(network, x, ["reference", engine])
+    u = runs["reference"].u["lif"]
+    assert u.max() > STATE_LIMIT - 2**10
+    assert u.min() < -STATE_LIMIT + 2**10
+    assert np.abs(runs["reference"].v["lif"]).max() == STATE_LIMIT - 1
+    assert_same_run(runs["reference"], runs[engine])
+
+
+def single_neuron(bias: int, threshold: int) -> FixedNetwork:
+    populations = (
+        FixedPopulation("input", "input", (3,)),
+        FixedPopulation("lif", "lif", (1,), np.array([bias]), np.asarray(threshold), np.asarray(4096), np.asarray(4096)),
+    )
+    projection = FixedProjection("input", "lif", np.array([[254, 254, 254]]))
+    return FixedNetwork(populations, (projection,), 2, GradedEncoding((3,)))
+
+
+@pytest.mark.parametrize("engine", ["reference", "native", *(pytest.param(e, marks=with_lava) for e in ("lava", "slayer"))])
+@pytest.mark.parametrize(("bias", "fires"), [(6, False), (7, False), (8, True)])
+def test_a_neuron_fires_above_the_largest_threshold_and_not_at_it(engine: str, bias: int, fires: bool) -> None:
+    """u is 131,064 << 6; with bias 7, v equals 131,071 << 6 exactly, which must not spike."""
+    result = nd.run(single_neuron(bias, 131_071), [[255, 255, 6]], engine=engine, record=FIELDS)
+    assert result.spikes["lif"].reshape(-1).tolist() == [int(fires)] * 2
+    if bias == 7:
+        assert result.v["lif"].reshape(-1).tolist() == [131_071 << 6] * 2
+
+
+@with_lava
+def test_slayer_refuses_where_a_state_leaves_24_bits() -> None:
+    network, x = at_the_bounds()
+    with pytest.raises(EngineError, match=r"lif: u or v left 24 bits, where the chip wraps u and clips v"):
+        nd.run(network, x, engine="slayer")
+
+
+@with_lava
+def test_slayer_refuses_delays_and_odd_weights() -> None:
+    delayed = chain(1, (3, 4), mode="spikes", max_delay=3)
+    with pytest.raises(UnsupportedError, match="no delays and no weight exponent"):
+        nd.run(delayed, samples_for(delayed, 1), engine="slayer")
+
+
+@with_lava
+@pytest.mark.parametrize("mode", ["graded", "bias"])
+def test_all_engines_agree_on_the_digits_network(trained: Trained, mode: str) -> None:
+    network, _ = nd.convert(trained.checkpoint, input=mode)
+    x = nd.load_data("digits").head(64).x
+    runs = run_all(network, x, list(ENGINES))
+    assert all(runs["reference"].counts[p.name].sum() > 1000 for p in network.computed if p.kind == "lif")
+    for engine in ("native", "lava", "slayer"):
+        assert_same_run(runs["reference"], runs[engine])
+
+
+@with_lava
+def test_the_stock_network_runs_our_file_spike_for_spike(digits_net: Path) -> None:
+    """lava-dl's own loader and Lava's processes, samples back to back with reset_interval."""
+    import subprocess
+    import sys
+
+    code = """
+import sys, numpy as np
+from neuro_deploy import lava_compat; lava_compat.require_dl()
+from lava.lib.dl.netx.hdf5 import Network
+from lava.proc import io
+from lava.magma.core.run_conditions import RunSteps
+from lava.magma.core.run_configs import Loihi2SimCfg
+path, inputs, out = sys.argv[1:]
+x = np.load(inputs)
+net = Network(path, input_message_bits=8, reset_interval=4, reset_offset=1)
+source = io.source.RingBuffer(data=np.repeat(x, 4, axis=0).T)
+sinks = [io.sink.RingBuffer(shape=layer.out.shape, buffer=len(x) * 4 + 3) for layer in net.layers]
+source.s_out.connect(net.inp)
+for layer, sink in zip(net.layers, sinks):
+    layer.out.connect(sink.a_in)
+net.run(condition=RunSteps(len(x) * 4 + 3), run_cfg=Loihi2SimCfg(select_tag="fixed_pt"))
+spikes = [sink.data.get() for sink in sinks]
+net.stop()
+np.savez(out, *[s[:, i + 1 : i + 1 + len(x) * 4].T.reshape(len(x), 4, -1) for i, s in enumerate(spikes)])
+"""
+    network = nd.load(digits_net)
+    x = nd.load_data("digits").head(6).x
+    inputs, out = digits_net.with_name("stock.npy"), digits_net.with_name("stock.npz")
+    np.save(inputs, network.encode(x))
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code, digits_net, inputs, out], capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    ours = nd.run(network, x, record=("spikes",))
+    with np.load(out) as stock:
+        assert len(stock.files) == 3
+        for population, name in zip(network.computed, stock.files, strict=True):
+            np.testing.assert_array_equal(stock[name], ours.spikes[population.name], err_msg=population.name)
+    assert ours.counts["fc1.lif"].sum() > 100
+
+
+@with_lava
+def test_lava_says_so_when_its_time_is_over_and_leaves_no_process() -> None:
+    import subprocess
+
+    network = chain(1, (4, 4, 4), timesteps=100)
+    with pytest.raises(EngineError, match=r"did not finish in 0\.5 seconds and was stopped") as refusal:
+        get_engine("lava", time_limit=0.5).run(network, network.encode(samples_for(network, 1, count=64)))
+    assert type(refusal.value).__name__ == "EngineTimeout"
+    assert "more time (--time-limit)" in str(refusal.value)
+    listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+    assert "neuro_deploy.engines.lava_worker" not in listed
+
+
+def test_batches_do_not_change_the_result(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = chain(3, (5, 6, 4))
+    x = samples_for(network, 3, count=10)
+    whole = nd.run(network, x, record=FIELDS)
+    monkeypatch.setattr("neuro_deploy.engines.native.Engine.batch", 3)
+    assert_same_run(whole, nd.run(network, x, record=FIELDS))

@@ -1,0 +1,109 @@
+"""Small networks for tests, and the exact comparison of runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from hypothesis import strategies as st
+
+import neuro_deploy as nd
+from neuro_deploy.engines import RunResult
+from neuro_deploy.engines.compare import FIELDS
+from neuro_deploy.network import (
+    BiasEncoding,
+    FixedNetwork,
+    FixedPopulation,
+    FixedProjection,
+    GradedEncoding,
+    InputEncoding,
+    SpikeEncoding,
+)
+from neuro_deploy.numerics.registers import NEVER
+
+WEIGHTS = {"small": 16, "full": 254, "extreme": 256}
+
+
+def chain(
+    seed: int,
+    sizes: Sequence[int],
+    *,
+    timesteps: int = 4,
+    mode: str = "graded",
+    weights: str = "small",
+    bias: bool = True,
+    readout: bool = True,
+    u_decay: int = 4096,
+    v_decay: int = 2048,
+    max_delay: int = 0,
+) -> FixedNetwork:
+    """A random chain whose neurons fire: thresholds are a fraction of what comes in."""
+    rng = np.random.default_rng(seed)
+    encoding: InputEncoding = SpikeEncoding((sizes[0],)) if mode == "spikes" else GradedEncoding((sizes[0],), levels=15)
+    populations = [FixedPopulation("input", "input", (sizes[0],))]
+    projections: list[FixedProjection] = []
+    if mode == "bias":
+        offset, matrix = rng.normal(0, 30, sizes[0]), rng.normal(0, 200, (sizes[0], sizes[0]))
+        encoding = BiasEncoding("p0", (sizes[0],), matrix, offset)
+        populations = [FixedPopulation("p0", "lif", (sizes[0],), threshold=np.asarray(150), v_decay=np.asarray(v_decay))]
+    for index, (inputs, outputs) in enumerate(zip(sizes, sizes[1:], strict=False), start=1):
+        limit = WEIGHTS[weights]
+        weight = rng.integers(-limit // 2, min(limit, 254) // 2 + 1, (outputs, inputs)) * 2
+        if weights == "extreme":
+            weight = rng.choice([-256, 254, 0], (outputs, inputs))
+        weight[0, 0], weight[-1, -1] = 2, 4  # never all zero or all negative
+        last = readout and index == len(sizes) - 1
+        reach = np.abs(weight).sum(axis=1).mean() * (8 if index == 1 and mode == "graded" else 1)
+        population = FixedPopulation(
+            f"p{index}",
+            "readout" if last else "lif",
+            (outputs,),
+            rng.integers(-limit, limit + 1, outputs) if bias else np.zeros(outputs, np.int64),
+            np.asarray(NEVER if last else int(np.clip(reach * 0.15, 1, 131_071))),
+            np.asarray(u_decay),
+            np.asarray(0 if last else v_decay),
+        )
+        delay = rng.integers(0, max_delay + 1, weight.shape) if max_delay else np.asarray(0)
+        projections.append(FixedProjection(populations[-1].name, population.name, weight, delay=delay))
+        populations.append(population)
+    return FixedNetwork(tuple(populations), tuple(projections), timesteps, encoding)
+
+
+def samples_for(network: FixedNetwork, seed: int, count: int = 3) -> np.ndarray:
+    """Random samples in the network's range."""
+    rng = np.random.default_rng(seed)
+    shape = (count, *network.encoding.shape)
+    if network.encoding.mode == "graded":
+        return rng.integers(0, network.encoding.levels + 1, shape)
+    if network.encoding.mode == "bias":
+        return rng.uniform(-1, 1, shape)
+    return rng.integers(0, 2, (count, network.timesteps, *network.encoding.shape))
+
+
+chains = st.builds(
+    chain,
+    seed=st.integers(0, 2**32 - 1),
+    sizes=st.lists(st.integers(1, 9), min_size=2, max_size=4),
+    timesteps=st.sampled_from([1, 2, 5, 9]),
+    mode=st.sampled_from(["graded", "spikes", "bias"]),
+    weights=st.sampled_from(list(WEIGHTS)),
+    bias=st.booleans(),
+    readout=st.booleans(),
+    u_decay=st.sampled_from([4096, 4095, 2048, 1, 0]),
+    v_decay=st.sampled_from([4096, 4095, 2048, 123, 0]),
+)
+
+
+def run_all(network: FixedNetwork, x: np.ndarray, engines: Sequence[str]) -> dict[str, RunResult]:
+    """Every engine's spikes, u and v of the same samples."""
+    return {engine: nd.run(network, x, engine=engine, record=FIELDS) for engine in engines}
+
+
+def assert_same_run(want: RunResult, got: RunResult, fields: Sequence[str] = FIELDS) -> None:
+    """Spikes, u and v of every population, counts and outputs, exactly."""
+    for field in fields:
+        for name, array in getattr(want, field).items():
+            np.testing.assert_array_equal(getattr(got, field)[name], array, err_msg=f"{got.engine}: {name}.{field}")
+    for name, counts in want.counts.items():
+        np.testing.assert_array_equal(got.counts[name], counts, err_msg=f"{got.engine}: counts of {name}")
+    np.testing.assert_array_equal(got.outputs, want.outputs, err_msg=f"{got.engine}: outputs")
