@@ -15,12 +15,13 @@ from neuro_deploy.numerics.registers import ACTIVATION_SHIFT, BIAS, NEVER, STATE
 class Bounds:
     """Largest magnitudes that a population can reach within a sample.
 
-    a_in: of any partial sum of synaptic input. u, v: before wrap and clip.
+    a_in: of any partial sum of synaptic input. u, v: before wrap and clip. v_low: of v below 0.
     """
 
     a_in: int
     u: int
     v: int
+    v_low: int
 
     @property
     def exact(self) -> bool:
@@ -73,12 +74,13 @@ def population_bounds(network: FixedNetwork, population: FixedPopulation) -> Bou
     threshold = np.where(population.threshold == NEVER, STATE_LIMIT, population.threshold << THRESHOLD_SHIFT)
     u = np.zeros((2, population.neurons), np.int64)
     v = np.zeros((2, population.neurons), np.int64)
-    top_u = top_v = 0
+    top_u = top_v = low_v = 0
     for _ in range(network.timesteps):
         u = decayed(u, population.u_decay) + np.stack([np.minimum(low, 0), np.maximum(high, 0)]) * 2**ACTIVATION_SHIFT
         v = decayed(v, population.v_decay) + u + np.stack([np.minimum(bias_low, 0), np.maximum(bias_high, 0)])
         top_u, top_v = max(top_u, int(np.abs(u).max())), max(top_v, int(np.abs(v).max()))
         wrapped = np.maximum(np.abs(u) - 2 * STATE_LIMIT, STATE_LIMIT)
         u = np.clip(u, -wrapped, wrapped)
+        low_v = max(low_v, -int(v[0].min()))
         v = np.stack([np.maximum(v[0], -STATE_LIMIT), np.minimum(v[1], threshold)])
-    return Bounds(a_in=largest, u=top_u, v=top_v)
+    return Bounds(a_in=largest, u=top_u, v=top_v, v_low=low_v)

@@ -82,8 +82,9 @@ def _acting(weight: IntArray, bits: int) -> IntArray:
         return _truncated(np.clip(weight, 0, 255), 8 - bits)
     if weight.max() <= 0:
         return -_truncated(np.clip(-weight, 0, 255), 8 - bits)
-    return _truncated(np.clip(weight, -256, 255), 8 - bits + 1)
+    return _truncated(np.clip(weight, -256, 255), max(8 - bits + 1, 0))
 
 
 def _truncated(weight: IntArray, low_bits: int) -> IntArray:
-    return (weight >> low_bits) << low_bits if low_bits > 0 else weight
+    """Non-negative weights with their low bits cleared; numpy shifts by a negative number to 0, and so does Lava."""
+    return (weight >> low_bits) << low_bits if low_bits >= 0 else np.zeros_like(weight)

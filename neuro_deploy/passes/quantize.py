@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from neuro_deploy.errors import UnsupportedError
+from neuro_deploy.errors import RangeError, UnsupportedError
 from neuro_deploy.network import (
     BiasEncoding,
     Bounds,
@@ -31,6 +31,9 @@ from neuro_deploy.passes.scale import (
 )
 
 InputMode = Literal["graded", "bias"]
+STATES = "24-bit states"
+MIN_WEIGHT_BITS = 4
+"""Below this, a conversion is refused rather than left without weights."""
 
 
 @dataclass(frozen=True)
@@ -41,8 +44,8 @@ class Quantize:
     input "graded": q enters as graded spikes. input "bias": the host computes W x + b, which enters as bias.
 
     Requires: a chain; every population but the input is fed by one projection; tau divides 4096.
-    Ensures: every number fits its register; for inputs within range u never wraps and v never clips (interval
-    analysis); a readout's v stays below the largest threshold, so that hardware never makes it spike.
+    Ensures: every number fits its register; for inputs within range u never wraps and v is never clipped
+    but where it spikes (interval analysis); a readout's v stays below the largest threshold, so that hardware never makes it spike.
     """
 
     input: InputMode = "graded"
@@ -108,8 +111,21 @@ def _extended(fixed: FixedNetwork, layer: _Layer) -> tuple[FixedNetwork, Quantiz
         bounds = population_bounds(longer, longer.output)
         excess = _excess(longer.output, bounds)
         if excess <= 1:
-            return longer, _report(layer, scale, longer, bounds)
-        scale = at_most(layer.population, scale.k / (excess * 1.0001), "24-bit states")
+            report = _report(layer, scale, longer, bounds)
+            _check_resolution(report)
+            return longer, report
+        scale = at_most(layer.population, scale.k / (excess * 1.0001), STATES)
+
+
+def _check_resolution(report: QuantizedPopulation) -> None:
+    """Weights that the proof shrinks to nothing would make a network that computes something else."""
+    if report.limited_by == STATES and report.weight_bits < MIN_WEIGHT_BITS:
+        raise RangeError(
+            f"so many inputs of full range meet in a neuron that u stays within 24 bits for certain only with weights of "
+            f"{report.weight_bits:.1f} bits; at least {MIN_WEIGHT_BITS} are wanted",
+            where=report.name,
+            hint="--input bias puts the first layer's current into the bias, or train with fewer input levels",
+        )
 
 
 def _with_layer(fixed: FixedNetwork, layer: _Layer, scale: Scale) -> FixedNetwork:
@@ -150,9 +166,14 @@ def _population(layer: _Layer, scale: Scale, bias: FloatArray) -> FixedPopulatio
 
 
 def _excess(population: FixedPopulation, bounds: Bounds) -> float:
-    """How many times too far u or v can go; at most 1 is proven to be safe."""
-    v_limit = THRESHOLD.high << THRESHOLD_SHIFT if population.kind == "readout" else STATE_LIMIT - 1
-    return max(bounds.u / (STATE_LIMIT - 1), bounds.v / v_limit)
+    """How many times too far u or v can go; at most 1 is proven to be safe.
+
+    A LIF neuron's v that is clipped at the top spikes and is reset, as the float neuron is: only its lowest v counts.
+    """
+    u_excess = bounds.u / (STATE_LIMIT - 1)
+    if population.kind == "readout":
+        return max(u_excess, bounds.v / (THRESHOLD.high << THRESHOLD_SHIFT))
+    return max(u_excess, bounds.v_low / (STATE_LIMIT - 1))
 
 
 def _report(layer: _Layer, scale: Scale, fixed: FixedNetwork, bounds: Bounds) -> QuantizedPopulation:

@@ -1,0 +1,252 @@
+"""NetX files: round trips, stock files, and files from hostile strangers."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+from conftest import Trained
+from helpers import assert_same_run, chain, samples_for
+
+import neuro_deploy as nd
+from neuro_deploy.engines.compare import FIELDS
+from neuro_deploy.errors import FileError, FormatError, NeuroDeployError, RangeError, UnsupportedError
+from neuro_deploy.network import BiasEncoding, SpikeEncoding
+from neuro_deploy.numerics.registers import NEVER
+
+
+def stock_file(path: Path, layers: list[dict[str, Any]]) -> Path:
+    """A NetX file as lava-dl writes it, from plain values."""
+    with h5py.File(path, "w") as file:
+        for index, layer in enumerate(layers):
+            group = file.create_group(f"layer/{index}")
+            for key, value in layer.items():
+                if key in ("type", "neuron/type"):
+                    group.create_dataset(key, (1,), "S10", [value.encode()])
+                else:
+                    group.create_dataset(key, data=value)
+    return path
+
+
+def dense(weight: Any, **extra: Any) -> dict[str, Any]:
+    neuron = {"neuron/type": "CUBA", "neuron/iDecay": 4096, "neuron/vDecay": 128, "neuron/vThMant": 80}
+    return {"type": "dense", "shape": [len(weight)], "weight": np.asarray(weight, np.float32), **neuron, **extra}
+
+
+@pytest.mark.lava
+@pytest.mark.parametrize("mode", ["graded", "bias", "spikes"])
+def test_a_network_comes_back_as_it_was_written(tmp_path: Path, mode: str) -> None:
+    network = chain(11, (6, 5, 4), mode=mode)
+    if mode == "bias":
+        network = chain(11, (6, 5, 4), mode=mode, weights="full")
+    nd.save(network, tmp_path / "n.net")
+    back = nd.load(tmp_path / "n.net")
+    assert [vars(p) | {"x": 0} for p in map(_plain, back.populations)] == [
+        vars(p) | {"x": 0} for p in map(_plain, network.populations)
+    ]
+    assert back.timesteps == network.timesteps
+    x = samples_for(network, 1)
+    np.testing.assert_array_equal(back.encode(x), network.encode(x))
+    assert_same_run(nd.run(network, x, record=FIELDS), nd.run(back, x, record=FIELDS))
+
+
+class _Plain:
+    def __init__(self, **values: Any) -> None:
+        self.__dict__.update(values)
+
+
+def _plain(population: Any) -> _Plain:
+    return _Plain(**{k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in vars(population).items()})
+
+
+@pytest.mark.lava
+def test_the_file_looks_as_lava_dl_exports_it(digits_net: Path) -> None:
+    with h5py.File(digits_net) as file:
+        assert sorted(file["layer"]) == ["0", "1", "2", "3"]
+        assert file["layer/0/type"][0] == b"input"
+        first = file["layer/1"]
+        assert first["type"][0] == b"dense"
+        assert set(first) == {"bias", "inFeatures", "neuron", "outFeatures", "shape", "type", "weight"}
+        assert set(first["neuron"]) == {"gradedSpike", "iDecay", "refDelay", "type", "vDecay", "vThMant"}
+        assert first["neuron/iDecay"][()] == 4096
+        assert first["neuron/vDecay"][()] == 2048
+        assert file["layer/3/neuron/vThMant"][()] == 131_071
+        meta = json.loads(file["meta/document"][()])
+    assert meta["timesteps"] == 4
+    assert meta["populations"] == ["input", "fc1.lif", "fc2.lif", "readout"]
+    assert len(meta["source"]["sha256"]) == 64
+    assert meta["quantization"]["populations"][0]["name"] == "fc1.lif"
+
+
+@pytest.mark.lava
+def test_the_writer_refuses_what_the_stock_reader_would_change(tmp_path: Path) -> None:
+    network = chain(1, (2, 2), mode="spikes", readout=False)
+    for weight, said in (([[-2, -2], [-4, -2]], "would change these weights"), ([[0, 0], [0, 0]], "every weight is 0")):
+        changed = type(network)(
+            network.populations,
+            (type(network.projections[0])("input", "p1", np.array(weight)),),
+            network.timesteps,
+            network.encoding,
+        )
+        with pytest.raises(UnsupportedError, match=f"input -> p1: .*{said}"):
+            nd.save(changed, tmp_path / "n.net")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.lava
+def test_the_writer_refuses_a_readout_that_hardware_could_make_spike(tmp_path: Path) -> None:
+    network = chain(1, (4, 60, 3), weights="extreme", timesteps=200)
+    with pytest.raises(RangeError, match=r"p2: v can reach .* but hardware spikes above 8,388,544"):
+        nd.save(network, tmp_path / "n.net")
+
+
+def test_a_stock_chain_without_input_layer_takes_spikes(tmp_path: Path) -> None:
+    path = stock_file(tmp_path / "s.net", [dense([[2, -4, 6]], bias=[3.7]), dense([[10], [-10]])])
+    network = nd.load(path, timesteps=5)
+    assert isinstance(network.encoding, SpikeEncoding)
+    assert [p.name for p in network.populations] == ["input", "layer.0", "layer.1"]
+    assert network.population("layer.0").bias.tolist() == [3]
+    assert nd.load(path).timesteps == 32
+
+
+def test_a_stock_input_layer_puts_data_into_its_bias(tmp_path: Path) -> None:
+    entry = {**dense([[1]]), "type": "input", "shape": [1, 1, 2], "weight": [76.0], "bias": [64.0]}
+    network = nd.load(stock_file(tmp_path / "s.net", [entry, {"type": "flatten", "shape": [2, 1, 1]}, dense([[2, -4]])]))
+    assert isinstance(network.encoding, BiasEncoding)
+    np.testing.assert_array_equal(network.encode([[0.5, -1.0]]).reshape(-1), [102, -12])
+
+
+def test_a_stock_layer_without_neurons_is_a_readout(tmp_path: Path) -> None:
+    last = {"type": "dense", "shape": [1], "weight": [[2.0, 4.0]]}
+    network = nd.load(stock_file(tmp_path / "s.net", [last]))
+    assert (network.output.kind, network.output.threshold) == ("readout", NEVER)
+    assert (network.output.u_decay, network.output.v_decay) == (0, 4096)
+
+
+@pytest.mark.parametrize(("delays", "want"), [([1, 2], [[1, 1], [2, 2]]), (3, 3), ([[1, 2], [3, 4]], [[1, 2], [3, 4]])])
+def test_stock_delays_are_per_output_where_the_layer_is_square(tmp_path: Path, delays: Any, want: Any) -> None:
+    network = nd.load(stock_file(tmp_path / "s.net", [dense([[2, -4], [6, 8]], delay=delays)]))
+    np.testing.assert_array_equal(network.projections[0].delay, want)
+
+
+def test_stock_delays_are_per_input_where_they_fit_the_inputs_alone(tmp_path: Path) -> None:
+    network = nd.load(stock_file(tmp_path / "s.net", [dense([[2, -4, 6], [6, 8, 2]], delay=[1, 2, 3])]))
+    np.testing.assert_array_equal(network.projections[0].delay, [[1, 2, 3]] * 2)
+
+
+REFUSED: list[tuple[str, list[dict[str, Any]], type[NeuroDeployError], str]] = [
+    ("conv", [{"type": "conv"}], UnsupportedError, "layer/0: layer type 'conv'; this version runs input, flatten, dense"),
+    ("rec", [{"type": "dense_rec"}], UnsupportedError, "layer type 'dense_rec'"),
+    ("sdnn", [dense([[2]]) | {"neuron/type": "SDNN"}], UnsupportedError, "layer/0/neuron/type: neuron type 'SDNN'"),
+    ("nan", [dense([[np.nan, 2.0]])], FormatError, "layer/0/weight: holds NaN or infinity"),
+    ("inf", [dense([[np.inf, 2.0]])], FormatError, "layer/0/weight: holds NaN or infinity"),
+    ("large", [dense([[300.0, -2.0]])], FormatError, "layer/0/weight: weight holds 300.0, allowed: whole numbers"),
+    ("zero", [dense([[0.0, 0.0]])], UnsupportedError, "every weight is 0"),
+    ("text", [dense([[2]]) | {"weight": b"abc"}], FormatError, "layer/0/weight: holds .*numbers are wanted"),
+    ("shape", [dense([[2, 4], [6, 8], [2, 2]]) | {"shape": [4]}], FormatError, "does not fit 4 neurons"),
+    ("chain", [dense([[2, 4]]), dense([[2, 4, 6]])], FormatError, "takes 3 inputs, the layer before has 1 neurons"),
+    ("bias", [dense([[2, 4]], bias=[5000])], FormatError, "layer/0/bias: bias mantissa holds 5000"),
+    ("biases", [dense([[2, 4]], bias=[1, 2, 3])], UnsupportedError, r"bias mantissa has shape \(3,\)"),
+    ("vth", [dense([[2]]) | {"neuron/vThMant": 1 << 20}], FormatError, "vThMant holds 1048576"),
+    ("decay", [dense([[2]]) | {"neuron/vDecay": 5000}], FormatError, "layer/0/neuron/vDecay: decay holds 5000"),
+    ("delay", [dense([[2, 4]], delay=[63, 0])], FormatError, "layer/0/delay: delay holds 63"),
+    ("late", [dense([[2, 4]]), {"type": "input", "shape": [1]}], FormatError, "an input layer stands only first"),
+    ("none", [{"type": "input", "shape": [3]}], FormatError, "no dense layer"),
+    ("missing", [{"type": "dense", "shape": [1]}], FormatError, "layer/0/weight: is missing"),
+    ("minus", [dense([[2]]) | {"shape": [-1]}], FormatError, "one to three sizes of at least 1"),
+]
+
+
+@pytest.mark.parametrize(("layers", "kind", "said"), [case[1:] for case in REFUSED], ids=[case[0] for case in REFUSED])
+def test_broken_stock_files_are_refused_by_path(
+    tmp_path: Path, layers: list[dict[str, Any]], kind: type[NeuroDeployError], said: str
+) -> None:
+    with pytest.raises(kind, match=said):
+        nd.load(stock_file(tmp_path / "s.net", layers))
+
+
+def test_links_out_of_the_file_are_not_followed(tmp_path: Path) -> None:
+    secret = stock_file(tmp_path / "secret.net", [dense([[2]])])
+    path = stock_file(tmp_path / "s.net", [dense([[2]])])
+    with h5py.File(path, "a") as file:
+        del file["layer/0/weight"]
+        file["layer/0/weight"] = h5py.ExternalLink(secret.name, "/layer/0/weight")
+    with pytest.raises(FormatError, match="layer/0/weight: is a link, which is not followed"):
+        nd.load(path)
+
+
+def test_a_file_that_claims_more_than_memory_is_refused_at_once(tmp_path: Path) -> None:
+    path = stock_file(tmp_path / "s.net", [dense([[2]])])
+    with h5py.File(path, "a") as file:
+        del file["layer/0/weight"]
+        file["layer/0"].create_dataset("weight", (2**20, 2**20), "f4", chunks=(1, 2**10))
+    with pytest.raises(FormatError, match=r"has 1,099,511,627,776 numbers, 1 to 1,073,741,824 are allowed"):
+        nd.load(path)
+
+
+def test_layers_must_be_numbered(tmp_path: Path) -> None:
+    path = stock_file(tmp_path / "s.net", [dense([[2]])])
+    with h5py.File(path, "a") as file:
+        file.move("layer/0", "layer/7")
+    with pytest.raises(FormatError, match="layers must be numbered 0 to 0"):
+        nd.load(path)
+
+
+@pytest.mark.parametrize("keep", [0, 1, 100, 2000])
+def test_truncated_and_empty_files_are_refused(tmp_path: Path, keep: int) -> None:
+    path = stock_file(tmp_path / "s.net", [dense([[2, 4]])])
+    path.write_bytes(path.read_bytes()[:keep])
+    with pytest.raises(FormatError, match="not a readable HDF5 file: empty, truncated or of another type"):
+        nd.load(path)
+
+
+def test_a_missing_file_and_a_folder_are_named(tmp_path: Path) -> None:
+    with pytest.raises(FileError, match="no such file"):
+        nd.load(tmp_path / "none.net")
+    with pytest.raises(FileError, match="is a folder, a file is wanted"):
+        nd.load(tmp_path)
+
+
+@pytest.mark.lava
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("version", 99, "has version 99, this tool reads 1"),
+        ("timesteps", 0, "timesteps is 0"),
+        ("timesteps", "x", "timesteps is 'x'"),
+        ("populations", ["a", "a", "b", "c"], "population names must be different"),
+        ("encoding", {"mode": "graded", "shape": [64], "scale": -1, "low": 0, "levels": 16}, "is not what this tool writes"),
+        ("encoding", {"mode": "graded"}, "is not what this tool writes"),
+        ("encoding", None, "is not what this tool writes"),
+    ],
+)
+def test_broken_meta_is_refused(trained: Trained, digits_net: Path, tmp_path: Path, key: str, value: Any, said: str) -> None:
+    path = tmp_path / "m.net"
+    path.write_bytes(digits_net.read_bytes())
+    with h5py.File(path, "a") as file:
+        document = json.loads(file["meta/document"][()]) | {key: value}
+        del file["meta/document"]
+        file["meta/document"] = json.dumps(document)
+    with pytest.raises(FormatError, match=said):
+        nd.load(path)
+
+
+def test_an_interrupted_write_leaves_the_old_file(tmp_path: Path) -> None:
+    from neuro_deploy.files import atomic_write
+
+    path = tmp_path / "x.net"
+    path.write_text("old")
+
+    def interrupted() -> None:
+        with atomic_write(path) as temporary:
+            temporary.write_text("half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
