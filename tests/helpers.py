@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from hypothesis import strategies as st
@@ -10,6 +12,7 @@ from hypothesis import strategies as st
 import neuro_deploy as nd
 from neuro_deploy.engines import RunResult
 from neuro_deploy.engines.compare import FIELDS
+from neuro_deploy.hardware import HardwareProfile, Quantity
 from neuro_deploy.network import (
     BiasEncoding,
     FixedNetwork,
@@ -45,8 +48,10 @@ def chain(
     if mode == "bias":
         offset, matrix = rng.normal(0, 30, sizes[0]), rng.normal(0, 200, (sizes[0], sizes[0]))
         encoding = BiasEncoding("p0", (sizes[0],), matrix, offset)
-        populations = [FixedPopulation("p0", "lif", (sizes[0],), threshold=np.asarray(150), v_decay=np.asarray(v_decay))]
-    for index, (inputs, outputs) in enumerate(zip(sizes, sizes[1:], strict=False), start=1):
+        populations = [
+            FixedPopulation("p0", "lif", (sizes[0],), threshold=np.asarray(150), v_decay=np.asarray(v_decay))
+        ]
+    for index, (inputs, outputs) in enumerate(itertools.pairwise(sizes), start=1):
         limit = WEIGHTS[weights]
         weight = rng.integers(-limit // 2, min(limit, 254) // 2 + 1, (outputs, inputs)) * 2
         if weights == "extreme":
@@ -67,6 +72,23 @@ def chain(
         projections.append(FixedProjection(populations[-1].name, population.name, weight, delay=delay))
         populations.append(population)
     return FixedNetwork(tuple(populations), tuple(projections), timesteps, encoding)
+
+
+def mlp(*sizes: int) -> FixedNetwork:
+    """A spiking MLP of one-bit spikes; all weights are 2."""
+    populations = [FixedPopulation("input", "input", (sizes[0],))]
+    projections = []
+    for index, (inputs, outputs) in enumerate(itertools.pairwise(sizes), start=1):
+        populations.append(FixedPopulation(f"fc{index}", "lif", (outputs,), threshold=np.asarray(100)))
+        weight = 2 * np.ones((outputs, inputs), np.int16)
+        projections.append(FixedProjection(populations[-2].name, f"fc{index}", weight))
+    return FixedNetwork(tuple(populations), tuple(projections), 4, SpikeEncoding((sizes[0],)))
+
+
+def changed(profile: HardwareProfile, values: dict[str, float]) -> HardwareProfile:
+    """A profile with other limits."""
+    quantities = {key: Quantity(value, "x", "test") for key, value in values.items()}
+    return replace(profile, quantities={**profile.quantities, **quantities})
 
 
 def samples_for(network: FixedNetwork, seed: int, count: int = 3) -> np.ndarray:

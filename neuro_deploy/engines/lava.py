@@ -71,7 +71,7 @@ class Engine:
 
     def _work(self, folder: Path) -> None:
         command = [sys.executable, "-m", "neuro_deploy.engines.lava_worker", str(folder)]
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore", "TMPDIR": str(folder)}
         with (folder / "log").open("w+") as log:
             worker = subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=log, stderr=log, env=environment, start_new_session=True

@@ -44,8 +44,8 @@ class Quantize:
     input "graded": q enters as graded spikes. input "bias": the host computes W x + b, which enters as bias.
 
     Requires: a chain; every population but the input is fed by one projection; tau divides 4096.
-    Ensures: every number fits its register; for inputs within range u never wraps and v is never clipped
-    but where it spikes (interval analysis); a readout's v stays below the largest threshold, so that hardware never makes it spike.
+    Ensures: every number fits its register; for inputs within range u never wraps and v is never clipped but where it
+    spikes (interval analysis); a readout's v stays below the largest threshold, so that hardware never makes it spike.
     """
 
     input: InputMode = "graded"
@@ -121,8 +121,8 @@ def _check_resolution(report: QuantizedPopulation) -> None:
     """Weights that the proof shrinks to nothing would make a network that computes something else."""
     if report.limited_by == STATES and report.weight_bits < MIN_WEIGHT_BITS:
         raise RangeError(
-            f"so many inputs of full range meet in a neuron that u stays within 24 bits for certain only with weights of "
-            f"{report.weight_bits:.1f} bits; at least {MIN_WEIGHT_BITS} are wanted",
+            "so many inputs of full range meet in a neuron that u stays within 24 bits for certain only with weights "
+            f"of {report.weight_bits:.1f} bits; at least {MIN_WEIGHT_BITS} are wanted",
             where=report.name,
             hint="--input bias puts the first layer's current into the bias, or train with fewer input levels",
         )

@@ -115,7 +115,9 @@ def test_a_stock_chain_without_input_layer_takes_spikes(tmp_path: Path) -> None:
 
 def test_a_stock_input_layer_puts_data_into_its_bias(tmp_path: Path) -> None:
     entry = {**dense([[1]]), "type": "input", "shape": [1, 1, 2], "weight": [76.0], "bias": [64.0]}
-    network = nd.load(stock_file(tmp_path / "s.net", [entry, {"type": "flatten", "shape": [2, 1, 1]}, dense([[2, -4]])]))
+    network = nd.load(
+        stock_file(tmp_path / "s.net", [entry, {"type": "flatten", "shape": [2, 1, 1]}, dense([[2, -4]])])
+    )
     assert isinstance(network.encoding, BiasEncoding)
     np.testing.assert_array_equal(network.encode([[0.5, -1.0]]).reshape(-1), [102, -12])
 
@@ -139,7 +141,12 @@ def test_stock_delays_are_per_input_where_they_fit_the_inputs_alone(tmp_path: Pa
 
 
 REFUSED: list[tuple[str, list[dict[str, Any]], type[NeuroDeployError], str]] = [
-    ("conv", [{"type": "conv"}], UnsupportedError, "layer/0: layer type 'conv'; this version runs input, flatten, dense"),
+    (
+        "conv",
+        [{"type": "conv"}],
+        UnsupportedError,
+        "layer/0: layer type 'conv'; this version runs input, flatten, dense",
+    ),
     ("rec", [{"type": "dense_rec"}], UnsupportedError, "layer type 'dense_rec'"),
     ("sdnn", [dense([[2]]) | {"neuron/type": "SDNN"}], UnsupportedError, "layer/0/neuron/type: neuron type 'SDNN'"),
     ("nan", [dense([[np.nan, 2.0]])], FormatError, "layer/0/weight: holds NaN or infinity"),
@@ -219,12 +226,18 @@ def test_a_missing_file_and_a_folder_are_named(tmp_path: Path) -> None:
         ("timesteps", 0, "timesteps is 0"),
         ("timesteps", "x", "timesteps is 'x'"),
         ("populations", ["a", "a", "b", "c"], "population names must be different"),
-        ("encoding", {"mode": "graded", "shape": [64], "scale": -1, "low": 0, "levels": 16}, "is not what this tool writes"),
+        (
+            "encoding",
+            {"mode": "graded", "shape": [64], "scale": -1, "low": 0, "levels": 16},
+            "is not what this tool writes",
+        ),
         ("encoding", {"mode": "graded"}, "is not what this tool writes"),
         ("encoding", None, "is not what this tool writes"),
     ],
 )
-def test_broken_meta_is_refused(trained: Trained, digits_net: Path, tmp_path: Path, key: str, value: Any, said: str) -> None:
+def test_broken_meta_is_refused(
+    trained: Trained, digits_net: Path, tmp_path: Path, key: str, value: Any, said: str
+) -> None:
     path = tmp_path / "m.net"
     path.write_bytes(digits_net.read_bytes())
     with h5py.File(path, "a") as file:

@@ -27,7 +27,7 @@ def test_a_register_takes_its_limits_and_refuses_the_next_number(register: Regis
     for value in (register.low, register.high):
         assert register.check(value, "here") == value
     for value in (register.low - 1, register.high + 1, register.low - register.step, register.high + register.step):
-        with pytest.raises(RangeError, match="allowed: .* numbers from"):
+        with pytest.raises(RangeError, match=r"allowed: .* numbers from"):
             register.check(value, "here")
 
 
@@ -60,7 +60,15 @@ def test_u_wraps_once(value: int, wrapped: int) -> None:
 
 @pytest.mark.parametrize(
     ("state", "decay", "left"),
-    [(4095, 1, 4094), (-4095, 1, -4094), (1, 1, 0), (-1, 1, 0), (7, 0, 7), (7, 4096, 0), (STATE_LIMIT, 2048, STATE_LIMIT // 2)],
+    [
+        (4095, 1, 4094),
+        (-4095, 1, -4094),
+        (1, 1, 0),
+        (-1, 1, 0),
+        (7, 0, 7),
+        (7, 4096, 0),
+        (STATE_LIMIT, 2048, STATE_LIMIT // 2),
+    ],
 )
 def test_decay_truncates_toward_zero(state: int, decay: int, left: int) -> None:
     assert decayed(np.array([state]), np.asarray(decay)) == left

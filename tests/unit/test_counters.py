@@ -1,0 +1,114 @@
+"""Counts per core against slow, independent counting."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from helpers import chain, chains, changed, mlp, samples_for
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import neuro_deploy as nd
+from neuro_deploy.counters import count
+from neuro_deploy.hardware import load_profile
+from neuro_deploy.mapping import map_network
+from neuro_deploy.network import FixedNetwork
+
+
+@given(chains, st.integers(0, 2**31), st.integers(1, 4))
+@settings(max_examples=80)
+def test_synops_over_cores_are_spikes_times_fan_out(network: FixedNetwork, seed: int, neurons: int) -> None:
+    mapping = map_network(network, changed(load_profile("loihi2"), {"core.neurons": neurons}))
+    result = nd.run(network, samples_for(network, seed), record=("spikes",))
+    totals = nd.measure(network, result, mapping).to_dict()["totals"]
+    synops = effective = 0
+    for projection in network.projections:
+        spikes = (result.spikes[projection.source] != 0).reshape(-1, projection.weight.shape[1]).sum(axis=0)
+        synops += int((spikes * projection.weight.shape[0]).sum())
+        effective += int((spikes * (projection.weight != 0).sum(axis=0)).sum())
+    assert totals["synops"] == synops
+    assert totals["synops_effective"] == effective
+    assert totals["spikes"] == sum(int(result.spikes[p.name].sum()) for p in network.computed)
+    assert totals["neuron_updates"] == network.neurons * network.timesteps * result.samples
+
+
+def test_per_timestep_counts_equal_a_loop_over_synapses_and_delays() -> None:
+    network = chain(4, (4, 5, 3), timesteps=8, mode="spikes", max_delay=3)
+    mapping = nd.map(network)
+    result = nd.run(network, samples_for(network, 4, count=2), record=("spikes",))
+    counts = count(network, result, mapping)
+    want = np.zeros((len(mapping.cores), 8), np.int64)
+    for row, core in enumerate(mapping.cores):
+        for projection in network.inputs_of(core.population):
+            for target in range(core.start, core.stop):
+                for source in range(projection.weight.shape[1]):
+                    for t in range(8):
+                        arrival = t + int(projection.delay[target, source])
+                        if arrival < 8:
+                            want[row, arrival] += result.spikes[projection.source][:, t, source].sum()
+    np.testing.assert_array_equal(counts.synops, want)
+
+
+def test_a_spike_is_delivered_once_to_every_core_of_its_targets() -> None:
+    network = mlp(784, 128, 64, 10)
+    rng = np.random.default_rng(0)
+    result = nd.run(network, rng.integers(0, 2, (2, 784)))
+    content = nd.measure(network, result, nd.map(network)).to_dict()
+    sent = {row["name"]: row["spikes"] for row in content["populations"]}
+    assert content["totals"]["axon_events"] == 3 * sent["input"] + sent["fc1"] + sent["fc2"]
+    assert content["totals"]["input_spikes"] == sent["input"] > 0
+
+
+def test_metrics_have_the_fields_that_users_rely_on() -> None:
+    network = chain(2, (6, 5, 3))
+    x = samples_for(network, 2, count=4)
+    result = nd.run(network, x)
+    content = nd.measure(network, result, nd.map(network), labels=result.predictions).to_dict()
+    json.dumps(content, allow_nan=False)
+    assert content["accuracy"] == 1.0
+    assert (content["samples"], content["timesteps"], content["engine"], content["profile"]) == (
+        4,
+        4,
+        "native",
+        "loihi2",
+    )
+    assert {"spikes", "axon_events", "synops", "synops_effective", "neuron_updates"} <= set(content["totals"])
+    core = content["cores"][0]
+    assert {
+        "core",
+        "chip",
+        "population",
+        "neurons",
+        "synapse_memory_bytes",
+        "spikes_out",
+        "axon_events",
+        "synops",
+    } <= set(core)
+    assert (core["syn_ops"], core["spikes_in"]) == (core["synops"], core["axon_events"])
+    for name in ("spikes_out", "axon_events", "synops", "synops_effective", "neuron_updates"):
+        assert sum(row[name] for row in content["cores"]) == content["totals"].get(name, content["totals"]["spikes"])
+    assert content["per_sample"]["synops"] * 4 == content["totals"]["synops"]
+    assert set(content["firing_rate"]) == {"p1"}
+    assert content["runtime"]["seconds_per_timestep"] is None
+
+
+def test_the_papers_energy_counts_multiplications_only_where_payloads_come_in() -> None:
+    network = chain(2, (6, 5, 3))
+    result = nd.run(network, samples_for(network, 2, count=4), record=("spikes",))
+    content = nd.measure(network, result, nd.map(network)).to_dict()
+    model = content["energy"]["paper_45nm"]
+    sent = (result.spikes["input"] != 0).reshape(-1, 6).sum(axis=0)
+    assert model["multiply_accumulates"] == int((sent * (network.projections[0].weight != 0).sum(axis=0)).sum())
+    joules = (model["additions"] * 0.9e-12 + model["multiply_accumulates"] * 4.6e-12) / 4
+    assert model["joules_per_sample"] == pytest.approx(joules, rel=1e-12)
+    assert content["energy"]["loihi2"]["joules_per_sample"] is None
+
+
+def test_loihi1_energy_uses_the_published_coefficients() -> None:
+    network = chain(2, (6, 5, 3), mode="spikes")
+    result = nd.run(network, samples_for(network, 2, count=4))
+    content = nd.measure(network, result, nd.map(network, "loihi1")).to_dict()
+    totals, joules = content["totals"], content["energy"]["loihi1"]["joules_per_sample"]
+    assert joules * 4 == pytest.approx(totals["synops"] * 23.6e-12 + totals["neuron_updates"] * 81e-12, rel=1e-12)

@@ -1,0 +1,162 @@
+"""Data sets and archives from strangers."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import neuro_deploy as nd
+from neuro_deploy.errors import DataError, FileError, FormatError, NeuroDeployError, UsageError
+from neuro_deploy.files import read_npz
+
+
+def test_the_held_out_digits_are_fixed_and_not_trained_on() -> None:
+    test, train, every = (nd.load_data("digits", part) for part in ("test", "train", "all"))
+    assert (test.x.shape, train.x.shape) == ((360, 1, 8, 8), (1437, 1, 8, 8))
+    np.testing.assert_array_equal(test.x, every.x[::5])
+    assert nd.load_data("digits").x.shape == test.x.shape
+    assert test.x.max() == 1.0
+    np.testing.assert_array_equal(test.x * 16, np.rint(test.x * 16))
+
+
+def test_a_file_is_taken_whole_and_cut_only_for_training(tmp_path: Path) -> None:
+    path = str(tmp_path / "d.npz")
+    np.savez(path, x=np.arange(20.0).reshape(10, 2), y=np.arange(10))
+    assert len(nd.load_data(path).x) == 10
+    assert nd.load_data(path, "test").y.tolist() == [0, 5]
+
+
+@pytest.mark.parametrize(
+    ("arrays", "kind", "said"),
+    [
+        ({"a": np.zeros((2, 2))}, DataError, "has no array x, only a"),
+        ({"x": np.zeros(3)}, DataError, r"x: has shape \(3,\)"),
+        ({"x": np.zeros((0, 3))}, DataError, r"x: has shape \(0, 3\)"),
+        ({"x": np.full((2, 2), np.nan)}, DataError, "x: holds NaN or infinity"),
+        ({"x": np.array([["a", "b"]])}, DataError, "x: holds <U1, numbers are wanted"),
+        ({"x": np.zeros((2, 2)), "y": np.zeros(3, int)}, DataError, r"y: holds int64 of shape \(3,\)"),
+        ({"x": np.zeros((2, 2)), "y": np.zeros(2)}, DataError, "y: holds float64"),
+        ({"x": np.array([[1, None]], dtype=object)}, FormatError, "x: holds Python objects"),
+    ],
+)
+def test_unusable_arrays_are_refused(tmp_path: Path, arrays: dict, kind: type[NeuroDeployError], said: str) -> None:
+    np.savez(tmp_path / "d.npz", **arrays)
+    with pytest.raises(kind, match=said):
+        nd.load_data(str(tmp_path / "d.npz"))
+
+
+@pytest.mark.parametrize("content", [b"", b"PK", b"not a zip at all" * 10])
+def test_broken_archives_are_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "d.npz"
+    path.write_bytes(content)
+    with pytest.raises(FormatError, match=r"not a readable \.npz file"):
+        nd.load_data(str(path))
+
+
+def test_an_array_that_claims_more_than_its_bytes_is_refused(tmp_path: Path) -> None:
+    buffer = io.BytesIO()
+    np.lib.format.write_array_header_1_0(buffer, {"descr": "<f8", "fortran_order": False, "shape": (2**40, 2)})
+    with zipfile.ZipFile(tmp_path / "d.npz", "w") as archive:
+        archive.writestr("x.npy", buffer.getvalue() + b"\0" * 64)
+    with pytest.raises(FormatError, match=r"claims shape \(1099511627776, 2\), which its .* bytes do not hold"):
+        read_npz(tmp_path / "d.npz")
+
+
+def test_an_archive_that_would_unpack_to_too_much_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    np.savez_compressed(tmp_path / "d.npz", x=np.zeros((1000, 1000)))
+    monkeypatch.setattr("neuro_deploy.files.MEMORY_BUDGET", 1_000_000)
+    with pytest.raises(FormatError, match="would unpack to 8,000,"):
+        nd.load_data(str(tmp_path / "d.npz"))
+
+
+def test_unknown_data_sets_are_named() -> None:
+    with pytest.raises(UsageError, match="no data set 'mnist'"):
+        nd.load_data("mnist")
+    with pytest.raises(FileError, match="no such file"):
+        nd.load_data("none.npz")
+
+
+class Evil:
+    def __reduce__(self) -> tuple:
+        return (print, ("executed",))
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ({"format": "neuro-deploy-checkpoint", "x": Evil()}, "holds Python objects besides numbers"),
+        ({"weights": torch.zeros(2)}, "is a torch file, but not a checkpoint of this tool"),
+        (torch.zeros(2), "is a torch file, but not a checkpoint of this tool"),
+        ({"format": "neuro-deploy-checkpoint", "version": 7}, "has version 7, this tool reads 1"),
+        ({"format": "neuro-deploy-checkpoint", "version": 1, "model": "mlp"}, "has no usable 'config'"),
+    ],
+)
+def test_foreign_and_hostile_checkpoints_are_refused(
+    tmp_path: Path, content: object, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    torch.save(content, tmp_path / "c.pt")
+    with pytest.raises(FormatError, match=said):
+        nd.lower(tmp_path / "c.pt")
+    assert "executed" not in capsys.readouterr().out
+
+
+def checkpoint(path: Path, **changes: object) -> Path:
+    from neuro_deploy.models import SpikingMLP
+
+    model = SpikingMLP((4, 3, 2), 4)
+    content = {
+        "format": "neuro-deploy-checkpoint",
+        "version": 1,
+        "model": "mlp",
+        "config": {"widths": [4, 3, 2], "timesteps": 4, "tau": 2.0, "v_threshold": 1.0},
+        "input": {"shape": [4], "scale": 1 / 16, "low": 0.0, "levels": 16},
+        "state_dict": model.state_dict(),
+    }
+    state = changes.pop("state", {})
+    torch.save({**content, **changes, "state_dict": {**content["state_dict"], **state}}, path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"model": "mixer"}, "holds a 'mixer'; this version converts 'mlp'"),
+        ({"config": {}}, "configuration is broken"),
+        ({"config": {"widths": [4], "timesteps": 4, "tau": 2.0, "v_threshold": 1.0}}, r"widths are \[4\]"),
+        (
+            {"config": {"widths": [4, 5, 2], "timesteps": 4, "tau": 2.0, "v_threshold": 1.0}},
+            r"has shape \(3, 4\), \(5, 4\)",
+        ),
+        ({"input": {"shape": [4], "scale": -1, "low": 0, "levels": 16}}, "configuration is broken"),
+        (
+            {"input": {"shape": [5], "scale": 1, "low": 0, "levels": 16}},
+            r"weight has shape \(3, 4\), \(3, 5\) is wanted",
+        ),
+        (
+            {"state": {"fc1.linear.weight": torch.full((3, 4), float("nan"))}},
+            "fc1.linear.weight: holds NaN or infinity",
+        ),
+        ({"state": {"fc1.bn.running_var": -torch.ones(3)}}, "fc1.bn.running_var: holds a negative variance"),
+        ({"state": {"fc1.bn.weight": "text"}}, "fc1.bn.weight: is not a dense real tensor"),
+        ({"state": {"fc1.linear.weight": torch.zeros(1).expand(3, 4)}}, "which its data do not hold"),
+        ({"config": {"widths": [4, 3, 2], "timesteps": 0, "tau": 2.0, "v_threshold": 1.0}}, "timesteps"),
+        ({"config": {"widths": [4, 3, 2], "timesteps": 4, "tau": 0.5, "v_threshold": 1.0}}, "tau 0.5"),
+    ],
+)
+def test_broken_checkpoints_are_refused_by_key(tmp_path: Path, changes: dict, said: str) -> None:
+    path = checkpoint(tmp_path / "c.pt", **changes)
+    with pytest.raises(NeuroDeployError, match=said):
+        nd.convert(path)
+
+
+@pytest.mark.parametrize("keep", [0, 10, 1000])
+def test_truncated_checkpoints_are_refused(tmp_path: Path, keep: int) -> None:
+    path = checkpoint(tmp_path / "c.pt")
+    path.write_bytes(path.read_bytes()[:keep])
+    with pytest.raises(FormatError, match="not a readable torch checkpoint: empty, truncated"):
+        nd.lower(path)

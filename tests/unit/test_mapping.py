@@ -1,0 +1,145 @@
+"""The mapper, its independent check, and the hardware profiles."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers import chain, chains, changed, mlp
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import neuro_deploy as nd
+from neuro_deploy.errors import FormatError, UsageError
+from neuro_deploy.hardware import load_profile, profile_names
+from neuro_deploy.mapping import check_mapping, map_network
+from neuro_deploy.network import FixedNetwork
+
+
+def test_mnist_takes_the_five_cores_that_intels_compiler_reported() -> None:
+    """784-128-64-10 on Loihi 2: 3 + 1 + 1 cores with 43, 43, 42 neurons (lava-dl tutorials, netx/mnist/run.ipynb)."""
+    mapping = nd.map(mlp(784, 128, 64, 10), "loihi2")
+    assert mapping.fits
+    assert [(core.population, core.neurons) for core in mapping.cores] == [
+        ("fc1", 43),
+        ("fc1", 43),
+        ("fc1", 42),
+        ("fc2", 64),
+        ("fc3", 10),
+    ]
+    shares = mapping.utilisation()
+    assert shares["input_axons"]["max"] == pytest.approx(0.0490)
+    assert shares["neuron_groups"]["max"] == 0.125
+    assert [core.used["synapse_memory"] for core in mapping.cores[3:]] == [128 * 16, 64 * 3]
+
+
+@given(
+    chains,
+    st.integers(1, 6),
+    st.integers(1, 40),
+    st.integers(1, 400),
+    st.booleans(),
+)
+@settings(max_examples=150)
+def test_every_mapping_that_fits_passes_the_independent_check(
+    network: FixedNetwork, neurons: int, axons: int, memory: int, blocks: bool
+) -> None:
+    limits = {
+        "core.neurons": neurons,
+        "core.input_axons": axons,
+        "core.synapse_memory": memory,
+        "core.output_axons": 60,
+    }
+    if blocks:
+        limits |= {"synapse.block": 3, "synapse.block_bits": 10, "core.words_per_axon": 2}
+    profile = changed(load_profile("loihi2"), limits | {"system.cores_per_chip": 4, "system.chips": 100})
+    mapping = map_network(network, profile)
+    problems = check_mapping(network, mapping)
+    if mapping.fits:
+        assert problems == []
+    else:
+        assert any(limit.used > (limit.limit or 0) for limit in mapping.limits)
+
+
+def test_a_population_is_cut_into_the_fewest_parts() -> None:
+    network = mlp(784, 128, 64, 10)
+    for memory, parts in ((12_000, 3), (25_087, 2), (25_088, 1), (784, 32)):
+        mapping = map_network(network, changed(load_profile("loihi2"), {"core.synapse_memory": memory}))
+        assert len(mapping.of("fc1")) == parts
+
+
+def test_the_check_sees_a_neuron_on_two_cores_and_a_wrong_count() -> None:
+    network = mlp(784, 128, 64, 10)
+    mapping = nd.map(network)
+    first, second = mapping.cores[:2]
+    twice = replace(mapping, cores=(replace(first, stop=first.stop + 1), *mapping.cores[1:]))
+    assert "fc1: a neuron stands on 2 or 1 cores, not on 1" in check_mapping(network, twice)
+    assert any("the mapping says 43 neurons, it is 44" in problem for problem in check_mapping(network, twice))
+    missing = replace(mapping, cores=(first, *mapping.cores[2:]))
+    assert "fc1: a neuron stands on 1 or 0 cores, not on 1" in check_mapping(network, missing)
+    overfull = replace(mapping, cores=(replace(first, stop=128), *mapping.cores[3:]))
+    assert any("synapse_memory, allowed: 12,000" in problem for problem in check_mapping(network, overfull))
+    assert second.index == 1
+
+
+def test_what_does_not_fit_names_its_limit() -> None:
+    wide = nd.map(mlp(20_000, 10))
+    assert not wide.fits
+    (limit,) = [limit for limit in wide.limits if not limit.holds and limit.resource == "input_axons"]
+    assert str(limit) == "input_axons: 20,000 axons for one core of fc1, allowed: 16,000"
+    large = nd.map(mlp(784, 12_000, 10))
+    assert [limit.resource for limit in large.limits if not limit.holds] == ["chips"]
+    assert large.chips == 2
+
+
+def test_loihi1_takes_no_graded_spikes_and_few_thresholds() -> None:
+    graded = nd.map(chain(0, (4, 3)), "loihi1")
+    assert [limit.resource for limit in graded.limits if not limit.holds] == ["payload_bits"]
+    network = chain(0, (4, 20), mode="spikes", readout=False)
+    apart = replace(network.output, threshold=np.arange(1, 21))
+    mapping = nd.map(replace(network, populations=(network.populations[0], apart)), "loihi1")
+    assert mapping.fits
+    assert [core.neurons for core in mapping.cores] == [7, 7, 6]
+    assert nd.map(network, "loihi1").cores[0].neurons == 20
+
+
+@pytest.mark.parametrize("name", profile_names())
+def test_every_number_of_a_profile_has_a_unit_and_a_source(name: str) -> None:
+    profile = load_profile(name)
+    assert profile.name == name
+    assert len(profile.quantities) >= 10
+    assert all(len(quantity.source) > 10 and quantity.unit for quantity in profile.quantities.values())
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('unit = "neurons", ', "", "core.neurons: must be { value, unit, source }, all three"),
+        ("value = 4096", "value = -1", "core.neurons: has the value -1, a number above 0 is wanted"),
+        ("value = 4096", "value = true", "core.neurons: has the value True"),
+        ("neurons = {", "neuronz = {", "core.neuronz: is not known; known: neurons"),
+        ("[spike]", "[spikes]", "has an unknown entry 'spikes'"),
+        ("[system]", "[system", "is not TOML"),
+    ],
+)
+def test_a_broken_profile_is_refused(tmp_path: Path, old: str, new: str, said: str) -> None:
+    from neuro_deploy.hardware.profile import profile_folder
+
+    text = (profile_folder() / "loihi2.toml").read_text()
+    assert old in text
+    path = tmp_path / "mine.toml"
+    path.write_text(text.replace(old, new, 1))
+    with pytest.raises(FormatError) as refusal:
+        load_profile(str(path))
+    assert said in str(refusal.value)
+    path.write_text(text)
+    assert load_profile(str(path)).name == "loihi2"
+
+
+def test_an_unknown_profile_is_named_with_its_neighbour() -> None:
+    with pytest.raises(
+        UsageError, match=r"no hardware profile 'lohi2'; profiles: loihi1, loihi2(?s:.*)did you mean loihi2"
+    ):
+        load_profile("lohi2")
