@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
@@ -92,12 +93,16 @@ class Engine:
 
 
 def _end_group(worker: subprocess.Popen[bytes]) -> None:
-    """End whatever the worker left: politely, so that Python frees its shared memory, then by force."""
-    for sign in (signal.SIGTERM, signal.SIGKILL):
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(worker.pid, sign)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            worker.wait(GRACE)
+    """End whatever the worker left: politely, so that Python's resource tracker frees shared memory, then by force."""
+    deadline = time.monotonic() + GRACE
+    with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS answers for zombies with the latter
+        os.killpg(worker.pid, signal.SIGTERM)
+        while time.monotonic() < deadline:
+            worker.poll()  # collects the leader; without it the group would never be gone
+            os.killpg(worker.pid, 0)
+            time.sleep(0.02)
+        os.killpg(worker.pid, signal.SIGKILL)
+    worker.wait()
     if worker.stdin:
         worker.stdin.close()
 

@@ -283,6 +283,7 @@ def test_ctrl_c_leaves_no_file_and_no_process(digits_net: Path, tmp_path: Path, 
         text=True,
         env={**os.environ, "TMPDIR": str(temporary)},
     )
+    shared = set(Path("/dev/shm").glob("psm_*"))
     deadline = time.monotonic() + 60
     while command == "lava" and str(temporary) not in running() and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -294,6 +295,7 @@ def test_ctrl_c_leaves_no_file_and_no_process(digits_net: Path, tmp_path: Path, 
     assert list(tmp_path.iterdir()) == [temporary]
     assert list(temporary.iterdir()) == []
     assert str(temporary) not in running()
+    assert set(Path("/dev/shm").glob("psm_*")) <= shared
 
 
 def running() -> str:

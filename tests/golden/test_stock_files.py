@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from helpers import assert_same_run
 
 import neuro_deploy as nd
 from neuro_deploy.engines.compare import FIELDS
+from neuro_deploy.files import sha256
 
 pytestmark = pytest.mark.lava
 
@@ -51,3 +53,13 @@ def test_mnist_runs_as_in_lava(lava_files: Path) -> None:
 def test_a_network_with_convolutions_is_refused_by_its_layer(lava_files: Path) -> None:
     with pytest.raises(nd.NeuroDeployError, match=r"network\.net:/layer/1: layer type 'conv'"):
         nd.load(lava_files / "gts" / "pilotnet_lif" / "network.net")
+
+
+def test_the_networks_that_ship_are_what_their_manifest_says() -> None:
+    folder = Path(__file__).parents[2] / "netx_models"
+    manifest = json.loads((folder / "MANIFEST.json").read_text())
+    assert set(manifest) == {path.name for path in folder.glob("*.net")}
+    data = nd.load_data("digits")
+    for name, entry in manifest.items():
+        assert sha256(folder / name) == entry["sha256"]
+        assert nd.run(nd.load(folder / name), data.x).accuracy(data.y) == entry["accuracy_fixed"]
