@@ -34,7 +34,7 @@ class RunResult:
     population spikes. Of a float network float64: the readout averaged over the timesteps.
     counts: population -> (T, neurons) int64, spikes summed over the samples; the input's counts are the values
     other than 0 that were sent in. spikes, u, v: population -> (samples, T, *shape), where recorded;
-    spikes uint8 (the input's as sent: int64), u and v int64 after the timestep.
+    spikes uint8 (the input's are the values sent), u and v int64 after the timestep.
     """
 
     engine: str
@@ -117,7 +117,7 @@ def result_from_records(
     """A RunResult from full records: {"spikes"|"u"|"v": {population: (samples, T, neurons)}}."""
     spikes = dict(records["spikes"])
     if network.encoding.mode != "bias":
-        spikes[network.entry] = as_sequence(network, inputs)
+        spikes[network.entry] = as_sequence(network, inputs).astype(np.uint8)
     last = network.output
     outputs = spikes[last.name].sum(axis=1, dtype=np.int64) if last.kind == "lif" else records["v"][last.name][:, -1]
     kept: dict[str, dict[str, Any]] = {"spikes": {}, "u": {}, "v": {}}

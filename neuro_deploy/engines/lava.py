@@ -53,7 +53,7 @@ class Engine:
             EngineError: Lava failed; the message ends with its last words.
             UnsupportedError: sums beyond the 32 bits in which Lava computes.
         """
-        lava_compat.check_installed()
+        lava_compat.require()
         delayed = any(projection.max_delay for projection in network.projections)
         chunks = [inputs[i : i + 1] for i in range(len(inputs))] if delayed else [inputs]
         return merge([self._run(network, chunk, record) for chunk in chunks])

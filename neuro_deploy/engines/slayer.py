@@ -13,7 +13,7 @@ import torch
 
 from neuro_deploy.engines.base import RunResult, as_sequence, result_from_records
 from neuro_deploy.errors import EngineError, UnsupportedError
-from neuro_deploy.lava_compat import blocks, check_installed
+from neuro_deploy.lava_compat import blocks, require
 from neuro_deploy.network import FixedNetwork, FixedPopulation, FixedProjection, state_bounds
 from neuro_deploy.numerics.registers import STATE_LIMIT, IntArray
 from neuro_deploy.progress import Progress, silent
@@ -37,7 +37,7 @@ class Engine:
             UnsupportedError: delays, weight exponents, odd weights, several projections into one population.
             EngineError: a state left 24 bits, where SLAYER and the chip part.
         """
-        check_installed()
+        require()
         sequence = as_sequence(network, inputs)
         bounds = state_bounds(network)
         spikes: dict[str, torch.Tensor] = {}

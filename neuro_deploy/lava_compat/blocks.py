@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from neuro_deploy.errors import UnsupportedError
-from neuro_deploy.lava_compat.patches import require_dl
+from neuro_deploy.lava_compat.patches import require
 from neuro_deploy.network import FixedPopulation, FixedProjection
 from neuro_deploy.numerics.registers import DECAY_UNITY, IntArray
 
@@ -43,7 +43,7 @@ class BiasNorm(torch.nn.Module):
 
 def input_block(population: FixedPopulation | None, shape: tuple[int, ...]) -> Any:
     """A ``cuba.Input`` block: with a neuron where data enter as its bias, else only a shape."""
-    require_dl()
+    require()
     from lava.lib.dl.slayer.block import cuba
 
     if population is None:
@@ -59,7 +59,7 @@ def dense_block(projection: FixedProjection, population: FixedPopulation, bias: 
 
     bias: mantissas that take the place of the population's, (neurons,) or (samples, neurons).
     """
-    require_dl()
+    require()
     from lava.lib.dl.slayer.block import cuba
 
     outputs, inputs = projection.weight.shape

@@ -48,7 +48,7 @@ def lava_state() -> LavaState:
     nc, dl = LAVA_NC.installed, LAVA_DL.installed
     if nc is None or dl is None:
         return LavaState(nc, dl, None, "not installed")
-    code = "from neuro_deploy import lava_compat; lava_compat.require_dl(); import lava.lib.dl.netx"
+    code = "import neuro_deploy.lava_compat, lava.lib.dl.netx"
     tried = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
     lines = tried.stderr.strip().splitlines()
     return LavaState(nc, dl, tried.returncode == 0, "imports" if tried.returncode == 0 else lines[-1])

@@ -1,11 +1,7 @@
 """The patches that Lava needs on today's Python and numpy, each with its reason. Nothing else patches Lava.
 
-1. ``lava.magma.compiler.var_model`` gives dataclass fields the default ``ByteEncoder()``. Since Python 3.11 a
-   default must be hashable, and a dataclass with ``eq`` is not: ByteEncoder keeps object's hash.
-2. ``lava.lib.dl.slayer`` imports ``object_detection``, which wants cv2 and torchvision for YOLO alone: an empty
-   module stands in for it.
-3. ``lava.lib.dl.netx.hdf5`` calls ``int()`` on arrays of one element, which numpy 2.4 refuses.
-4. ``ReshapePort`` calls ``np.reshape(newshape=...)``, a keyword that numpy 2.4 no longer has.
+They are applied while Python imports the module concerned, so that importing this package is all it takes and costs
+nothing until Lava is used.
 """
 
 from __future__ import annotations
@@ -13,18 +9,118 @@ from __future__ import annotations
 import builtins
 import dataclasses
 import functools
-import importlib
 import sys
-import types
-import warnings
-from functools import cache
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder
 from importlib.util import find_spec
+from types import ModuleType
 from typing import Any
 
 from neuro_deploy.errors import MissingError
 
+OBJECT_DETECTION = "lava.lib.dl.slayer.object_detection"
+"""lava-dl's ``slayer`` imports it, and it wants cv2 and torchvision, for YOLO alone: left empty where those are not."""
 
-def check_installed() -> None:
+
+@contextmanager
+def hashable_byte_encoder(_module: ModuleType) -> Iterator[None]:
+    """Dataclass fields there have the default ``ByteEncoder()``.
+
+    Since Python 3.11 a default must be hashable, and a dataclass with ``eq`` is not: ByteEncoder keeps object's hash.
+    """
+    original = dataclasses.dataclass
+
+    def dataclass(cls: type | None = None, /, **options: Any) -> Any:
+        if cls is None:
+            return lambda later: dataclass(later, **options)
+        made: Any = original(cls, **options)
+        if cls.__name__ == "ByteEncoder":
+            made.__hash__ = object.__hash__
+        return made
+
+    dataclasses.dataclass = dataclass
+    try:
+        yield
+    finally:
+        dataclasses.dataclass = original
+
+
+@contextmanager
+def numbers_from_arrays(module: Any) -> Iterator[None]:
+    """``int()`` is called there on arrays of one element, which numpy 2.4 refuses."""
+    yield
+    module.int = lambda value: builtins.int(value.item() if hasattr(value, "item") else value)
+
+
+@contextmanager
+def reshape_without_keyword(module: Any) -> Iterator[None]:
+    """``ReshapePort`` calls ``np.reshape(newshape=...)``, a keyword that numpy 2.4 no longer has."""
+    yield
+    module.ReshapePort.get_transform_func_fwd = lambda port: functools.partial(_reshaped, shape=port.shape)
+    module.ReshapePort.get_transform_func_bwd = lambda port: functools.partial(_reshaped, shape=port.old_shape)
+
+
+def _reshaped(data: Any, shape: tuple[int, ...]) -> Any:
+    return data.reshape(shape)
+
+
+Patch = Callable[[ModuleType], AbstractContextManager[None]]
+PATCHES: dict[str, Patch] = {
+    "lava.magma.compiler.var_model": hashable_byte_encoder,
+    "lava.lib.dl.netx.hdf5": numbers_from_arrays,
+    "lava.magma.core.process.ports.ports": reshape_without_keyword,
+}
+"""Module -> what surrounds its execution."""
+
+
+class PatchingFinder(MetaPathFinder):
+    """Finds the modules of PATCHES where Python would, and surrounds their execution with the patch."""
+
+    def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
+        if name == OBJECT_DETECTION and (find_spec("cv2") is None or find_spec("torchvision") is None):
+            return ModuleSpec(name, EmptyLoader())
+        if name not in PATCHES:
+            return None
+        spec = PathFinder.find_spec(name, path, target)
+        if spec is not None and spec.loader is not None:
+            spec.loader = PatchingLoader(spec.loader, PATCHES[name])
+        return spec
+
+
+class PatchingLoader(Loader):
+    """Loads as the real loader does, inside a patch."""
+
+    def __init__(self, loader: Loader, patch: Patch) -> None:
+        self._loader = loader
+        self._patch = patch
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        return self._loader.create_module(spec)
+
+    def exec_module(self, module: ModuleType) -> None:
+        with self._patch(module):
+            self._loader.exec_module(module)
+
+
+class EmptyLoader(Loader):
+    """An empty module."""
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        return None
+
+    def exec_module(self, module: ModuleType) -> None:
+        module.__doc__ = "Left out: it needs cv2 and torchvision."
+
+
+def install() -> None:
+    """Put the finder in front, once per process."""
+    if not any(isinstance(finder, PatchingFinder) for finder in sys.meta_path):
+        sys.meta_path.insert(0, PatchingFinder())
+
+
+def require() -> None:
     """Look for Lava without importing it.
 
     Raises:
@@ -39,78 +135,3 @@ def check_installed() -> None:
             "lava-nc 0.10.0 and lava-dl 0.6.0 are not installed in this environment",
             hint="neuro-deploy setup-lava",
         )
-
-
-@cache
-def require() -> None:
-    """Make lava-nc work in this process: ``import lava.proc``, ``lava.magma``, ``lava.utils``.
-
-    Raises:
-        MissingError: lava-nc or lava-dl is not installed.
-    """
-    check_installed()
-    _hashable_byte_encoder()
-    _reshape_without_keyword()
-
-
-@cache
-def require_dl() -> None:
-    """Make lava-dl work too: ``import lava.lib.dl``. Takes seconds, since it imports torch and matplotlib.
-
-    Raises:
-        MissingError: lava-nc or lava-dl is not installed.
-    """
-    require()
-    _no_object_detection()
-    _one_element_arrays()
-
-
-def _hashable_byte_encoder() -> None:
-    original = dataclasses.dataclass
-
-    def dataclass(cls: type | None = None, /, **options: Any) -> Any:
-        if cls is None:
-            return lambda later: dataclass(later, **options)
-        made: Any = original(cls, **options)
-        if cls.__name__ == "ByteEncoder":
-            made.__hash__ = object.__hash__
-        return made
-
-    dataclasses.dataclass = dataclass
-    try:
-        importlib.import_module("lava.magma.compiler.var_model")
-    finally:
-        dataclasses.dataclass = original
-
-
-def _no_object_detection() -> None:
-    name = "lava.lib.dl.slayer.object_detection"
-    if find_spec("cv2") is None or find_spec("torchvision") is None:
-        sys.modules.setdefault(name, types.ModuleType(name, "Left out: it needs cv2 and torchvision."))
-
-
-def _one_element_arrays() -> None:
-    def number(value: Any) -> int:
-        return builtins.int(value.item() if hasattr(value, "item") else value)
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", SyntaxWarning)
-        hdf5: Any = importlib.import_module("lava.lib.dl.netx.hdf5")
-    hdf5.int = number
-
-
-def _reshape_without_keyword() -> None:
-    ports: Any = importlib.import_module("lava.magma.core.process.ports.ports")
-
-    def forward(port: Any) -> functools.partial[Any]:
-        return functools.partial(_reshaped, shape=port.shape)
-
-    def backward(port: Any) -> functools.partial[Any]:
-        return functools.partial(_reshaped, shape=port.old_shape)
-
-    ports.ReshapePort.get_transform_func_fwd = forward
-    ports.ReshapePort.get_transform_func_bwd = backward
-
-
-def _reshaped(data: Any, shape: tuple[int, ...]) -> Any:
-    return data.reshape(shape)

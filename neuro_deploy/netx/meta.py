@@ -14,8 +14,6 @@ from neuro_deploy.network import BiasEncoding, FixedNetwork, GradedEncoding, Inp
 from neuro_deploy.netx import schema
 from neuro_deploy.netx.hostile import SafeFile
 
-MAX_TIMESTEPS = 1_000_000
-
 
 @dataclass(frozen=True)
 class Meta:
@@ -59,8 +57,8 @@ def read_meta(file: SafeFile) -> Meta | None:
         raise FormatError(f"is not what this tool writes: {type(error).__name__} {error}", where=where) from error
     if version != schema.META_VERSION:
         raise FormatError(f"has version {version!r}, this tool reads {schema.META_VERSION}", where=where)
-    if not isinstance(timesteps, int) or not 1 <= timesteps <= MAX_TIMESTEPS:
-        raise FormatError(f"timesteps is {timesteps!r}; 1 to {MAX_TIMESTEPS:,} is allowed", where=where)
+    if not isinstance(timesteps, int) or not 1 <= timesteps <= schema.MAX_TIMESTEPS:
+        raise FormatError(f"timesteps is {timesteps!r}; 1 to {schema.MAX_TIMESTEPS:,} is allowed", where=where)
     if not all(isinstance(name, str) and name for name in populations) or len(set(populations)) != len(populations):
         raise FormatError("population names must be different, not empty and text", where=where)
     return Meta(document, timesteps, populations, readout, encoding)

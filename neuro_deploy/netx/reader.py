@@ -23,14 +23,11 @@ from neuro_deploy.netx.meta import Meta, read_meta
 from neuro_deploy.netx.stock import stock_weight
 from neuro_deploy.numerics.registers import DECAY_UNITY, NEVER, IntArray
 
-DEFAULT_TIMESTEPS = 32
-"""A stock file does not say how many timesteps a sample takes; ``--timesteps`` does."""
-
 
 def read(path: str | Path, timesteps: int | None = None) -> FixedNetwork:
     """Read a chain of input, flatten and dense layers; nothing in the file is trusted.
 
-    timesteps: overrides what the file says; stock files say nothing and then run 32.
+    timesteps: overrides what the file says; a stock file without ``/simulation/tSample`` says nothing and runs 32.
 
     Raises:
         FileError, FormatError: not there, broken, or beyond the registers, with the HDF5 path.
@@ -38,8 +35,12 @@ def read(path: str | Path, timesteps: int | None = None) -> FixedNetwork:
     """
     with opened(path) as file:
         meta = read_meta(file)
-        chain = _Chain(file, meta)
-        return chain.network(timesteps or (meta.timesteps if meta else DEFAULT_TIMESTEPS))
+        said = meta.timesteps if meta else _stock_timesteps(file)
+        return _Chain(file, meta).network(timesteps or said)
+
+
+def _stock_timesteps(file: SafeFile) -> int:
+    return int(file.field(schema.STOCK_SIMULATION, schema.STOCK_TIMESTEPS).reshape(-1)[0])
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from neuro_deploy.numerics.registers import BIAS, DECAY, DELAY, STOCK_WEIGHT, TH
 MAX_ELEMENTS = 2**30
 """Numbers in one dataset. Larger ones are refused before memory is taken."""
 MAX_LAYERS = 4096
+MAX_TIMESTEPS = 1_000_000
 META_VERSION = 1
 
 CUBA_TYPES = ("CUBA", "LOIHI")
@@ -39,6 +40,10 @@ NEURON = (U_DECAY, V_DECAY, THRESHOLD_FIELD)
 """Fields of a CUBA neuron group."""
 INPUT_WEIGHT_DEFAULT = 64
 """An input layer without ``weight`` scales samples by this. Source: ``create_input``."""
+
+STOCK_SIMULATION = "simulation"
+STOCK_TIMESTEPS = Field("tSample", Register("tSample", 1, MAX_TIMESTEPS, "lava-dl's mnist.net"), default=32)
+"""Timesteps per sample, which few stock files say; the others run 32 unless ``--timesteps`` is given."""
 
 META_DOCUMENT = "meta/document"
 """JSON text: version, tool, timesteps, populations, encoding, quantization, source."""

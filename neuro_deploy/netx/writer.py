@@ -13,7 +13,7 @@ import numpy as np
 
 from neuro_deploy.errors import RangeError, UnsupportedError
 from neuro_deploy.files import atomic_write
-from neuro_deploy.lava_compat import blocks, check_installed
+from neuro_deploy.lava_compat import blocks, require
 from neuro_deploy.network import BiasEncoding, FixedNetwork, FixedPopulation, FixedProjection, state_bounds
 from neuro_deploy.netx import schema
 from neuro_deploy.netx.meta import meta_document
@@ -36,7 +36,7 @@ def write(network: FixedNetwork, path: str | Path) -> None:
     last = network.output
     if last.kind == "readout":
         _check_readout(network, last)
-    check_installed()
+    require()
     with atomic_write(path) as temporary, h5py.File(temporary, "w") as file:
         chain = file.create_group("layer")
         _export_input(network, chain.create_group("0"))

@@ -168,7 +168,7 @@ def test_the_stock_network_runs_our_file_spike_for_spike(digits_net: Path) -> No
 
     code = """
 import sys, numpy as np
-from neuro_deploy import lava_compat; lava_compat.require_dl()
+import neuro_deploy.lava_compat
 from lava.lib.dl.netx.hdf5 import Network
 from lava.proc import io
 from lava.magma.core.run_conditions import RunSteps

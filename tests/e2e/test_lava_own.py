@@ -28,7 +28,7 @@ PASSED_AT_LEAST = 218
 def test_lavas_own_tests_pass(lava_files: Path, tmp_path: Path) -> None:
     site_packages = lava_files.parents[4]
     report = tmp_path / "report.xml"
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "neuro_deploy.lava_compat.plugin", "-p", "no:cacheprovider"]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "neuro_deploy.lava_compat", "-p", "no:cacheprovider"]
     options = [
         f"--rootdir={site_packages}",
         "-c",

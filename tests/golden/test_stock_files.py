@@ -36,6 +36,7 @@ def test_ntidigits_gives_its_ground_truth_in_all_3000_timesteps(lava_files: Path
 
 def test_mnist_runs_as_in_lava(lava_files: Path) -> None:
     """Input by bias through the stock transform, a readout without neurons that wraps; u, v and spikes."""
+    assert nd.load(lava_files / "mnist.net").timesteps == 16
     network = nd.load(lava_files / "mnist.net", timesteps=8)
     assert [(p.name, p.kind, p.neurons) for p in network.populations] == [
         ("input", "lif", 784),

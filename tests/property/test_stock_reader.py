@@ -20,11 +20,10 @@ matrices = st.tuples(st.sampled_from([(-256, 254), (0, 254), (-256, 0), (-256, 3
 
 def lava_weight(weight: np.ndarray) -> tuple[np.ndarray, int]:
     """(weights, exponent) that run in Lava: its functions, in the order in which it calls them."""
-    from neuro_deploy import lava_compat
-
-    lava_compat.require_dl()
     from lava.lib.dl.netx.utils import optimize_weight_bits
     from lava.utils.weightutils import clip_weights, determine_sign_mode, truncate_weights
+
+    import neuro_deploy.lava_compat  # noqa: F401
 
     with np.errstate(divide="ignore"):
         scaled, bits, exponent, _ = optimize_weight_bits(weight.copy())
