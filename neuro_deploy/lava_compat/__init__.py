@@ -6,8 +6,8 @@ Importing this package makes ``import lava`` work: ``patches.py`` tells how. As 
 
 from neuro_deploy.lava_compat.doctor import Finding, doctor
 from neuro_deploy.lava_compat.install import LAVA_DL, LAVA_NC, LavaState, lava_state, setup_lava
-from neuro_deploy.lava_compat.patches import install, require
+from neuro_deploy.lava_compat.patches import activate, require
 
 __all__ = ["LAVA_DL", "LAVA_NC", "Finding", "LavaState", "doctor", "lava_state", "require", "setup_lava"]
 
-install()
+activate()

@@ -114,7 +114,7 @@ class EmptyLoader(Loader):
         module.__doc__ = "Left out: it needs cv2 and torchvision."
 
 
-def install() -> None:
+def activate() -> None:
     """Put the finder in front, once per process."""
     if not any(isinstance(finder, PatchingFinder) for finder in sys.meta_path):
         sys.meta_path.insert(0, PatchingFinder())

@@ -43,8 +43,8 @@ def test_without_the_patches_lava_does_not_import() -> None:
 
 
 def test_the_finder_is_put_in_front_once() -> None:
-    patches.install()
-    patches.install()
+    patches.activate()
+    patches.activate()
     assert sum(isinstance(finder, patches.PatchingFinder) for finder in sys.meta_path) == 1
 
 
@@ -65,9 +65,17 @@ def test_a_missing_lava_is_named_with_the_command_that_mends_it(
         assert get_engine(engine).name == engine
 
 
-def test_setup_refuses_a_wheel_with_another_hash(monkeypatch: pytest.MonkeyPatch) -> None:
-    wrong = install.Wheel("lava-nc", "0.10.0", "0" * 64)
-    monkeypatch.setattr(install, "LAVA_NC", wrong)
+def test_setup_asks_pip_for_pinned_wheels_by_hash_and_names_its_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def refusing_pip(command: list[str], **_options: object) -> subprocess.CompletedProcess[str]:
+        asked.extend(command)
+        asked.append(Path(command[-1]).read_text())
+        return subprocess.CompletedProcess(command, 1, "", "ERROR: THESE PACKAGES DO NOT MATCH THE HASHES")
+
     monkeypatch.setattr(install.Wheel, "installed", property(lambda _: None))
-    with pytest.raises(MissingError, match=r"pip could not install lava: .*(?s:.)*setup-lava"):
+    monkeypatch.setattr(install.subprocess, "run", refusing_pip)
+    with pytest.raises(MissingError, match="pip could not install lava: ERROR: THESE PACKAGES DO NOT MATCH THE HASHES"):
         install.setup_lava()
+    assert {"--require-hashes", "--no-deps", "--ignore-requires-python"} <= set(asked)
+    assert f"lava-nc==0.10.0 --hash=sha256:{install.LAVA_NC.sha256}\nlava-dl==0.6.0 --hash=sha256:" in asked[-1]
