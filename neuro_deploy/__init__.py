@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from neuro_deploy.api import (
         check,
         convert,
-        doctor,
         inspect,
         load,
         load_data,
@@ -32,17 +31,27 @@ if TYPE_CHECKING:
         profiles,
         run,
         save,
-        setup_lava,
         train,
         verify,
         write_run,
     )
+    from neuro_deploy.files import check_writable, make_folder
+    from neuro_deploy.lava_compat import doctor, setup_lava
     from neuro_deploy.walkthrough import demo
+
+HOMES = {
+    "check_writable": "neuro_deploy.files",
+    "demo": "neuro_deploy.walkthrough",
+    "doctor": "neuro_deploy.lava_compat",  # not by way of the api, so that it runs where a library is missing
+    "make_folder": "neuro_deploy.files",
+    "setup_lava": "neuro_deploy.lava_compat",
+}
 
 __all__ = [
     "NeuroDeployError",
     "__version__",
     "check",
+    "check_writable",
     "convert",
     "demo",
     "doctor",
@@ -50,6 +59,7 @@ __all__ = [
     "load",
     "load_data",
     "lower",
+    "make_folder",
     "map",
     "measure",
     "profile",
@@ -65,6 +75,5 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name in __all__:
-        module = "neuro_deploy.walkthrough" if name == "demo" else "neuro_deploy.api"
-        return getattr(importlib.import_module(module), name)
+        return getattr(importlib.import_module(HOMES.get(name, "neuro_deploy.api")), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

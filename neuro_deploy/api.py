@@ -13,18 +13,20 @@ import numpy.typing as npt
 
 from neuro_deploy import counters, netx
 from neuro_deploy.engines import RunResult, get_engine
-from neuro_deploy.engines.base import merge
+from neuro_deploy.engines.base import RECORDABLE, merge
 from neuro_deploy.engines.compare import FIELDS, Agreement, Divergence, Verification, compare
 from neuro_deploy.engines.floats import run_floats
 from neuro_deploy.errors import UsageError
 from neuro_deploy.files import atomic_write, check_writable, make_folder, sha256, write_json
 from neuro_deploy.hardware import HardwareProfile, load_profile, profile_names
-from neuro_deploy.lava_compat import Finding, LavaState, doctor, setup_lava
+from neuro_deploy.lava_compat import Finding, LavaState
 from neuro_deploy.mapping import Mapping, check_mapping, map_network
 from neuro_deploy.network import FixedNetwork, Network
+from neuro_deploy.network.topology import check_timesteps
+from neuro_deploy.numerics.registers import MAX_WIDTH
 from neuro_deploy.passes import Conversion, FoldBatchNorm, InputMode, Lower, Quantize, fidelity
 from neuro_deploy.progress import Progress, silent
-from neuro_deploy.training.data import Data, load_data
+from neuro_deploy.training.data import Data, load_data, take_part
 from neuro_deploy.training.recipes import RECIPES
 from neuro_deploy.version import __version__
 
@@ -38,7 +40,6 @@ __all__ = [
     "Verification",
     "check",
     "convert",
-    "doctor",
     "inspect",
     "load",
     "load_data",
@@ -49,7 +50,6 @@ __all__ = [
     "profiles",
     "run",
     "save",
-    "setup_lava",
     "train",
     "verify",
     "write_run",
@@ -86,9 +86,13 @@ def train(
         timesteps=standard.timesteps if timesteps is None else timesteps,
         hidden=tuple(hidden) if hidden else standard.hidden,
     )
-    if min(recipe.epochs, recipe.timesteps, *recipe.hidden) < 1:
-        raise UsageError(f"epochs, timesteps and widths must be at least 1: {recipe}")
-    fit, held_out = load_data(data, "train"), load_data(data, "test")
+    check_timesteps(recipe.timesteps)
+    if recipe.epochs < 1 or not all(1 <= width <= MAX_WIDTH for width in recipe.hidden):
+        raise UsageError(
+            f"{recipe.epochs} epochs, widths {recipe.hidden}; 1 epoch or more, widths of 1 to {MAX_WIDTH:,} are wanted"
+        )
+    samples = load_data(data, "all")
+    fit, held_out = take_part(samples, "train"), take_part(samples, "test")
     check_writable(output)
 
     from neuro_deploy.training.loop import save_trained
@@ -121,8 +125,6 @@ def lower(source: str | Path, *, timesteps: int | None = None) -> Network:
     from neuro_deploy.frontends.checkpoint import load_checkpoint
     from neuro_deploy.frontends.mlp import mlp_graph
 
-    if timesteps is not None and timesteps < 1:
-        raise UsageError(f"timesteps is {timesteps}; at least 1 is wanted")
     return Lower()(FoldBatchNorm()(mlp_graph(load_checkpoint(source), timesteps)))
 
 
@@ -167,8 +169,6 @@ def load(path: str | Path, *, timesteps: int | None = None) -> FixedNetwork:
     Raises:
         FileError, FormatError, UnsupportedError: with the HDF5 path.
     """
-    if timesteps is not None and timesteps < 1:
-        raise UsageError(f"timesteps is {timesteps}; at least 1 is wanted")
     return netx.read(path, timesteps)
 
 
@@ -214,7 +214,11 @@ def run(
         DataError: samples that do not fit the network's input.
         EngineError and its kind: what the engine could not do.
     """
+    if not set(record) <= set(RECORDABLE):
+        raise UsageError(f"record is {list(record)}; any of {', '.join(RECORDABLE)} is wanted")
     if isinstance(network, Network):
+        if engine != "native" or options:
+            raise UsageError(f"a float network runs in float64, not on {engine} with {options}")
         return run_floats(network, network.encoding.model_units(x), record_spikes="spikes" in record)
     runner = get_engine(engine, **options)
     inputs = network.encode(x)
@@ -251,14 +255,15 @@ def measure(
 def write_run(
     folder: str | Path, metrics: counters.Metrics, config: dict[str, Any], labels: npt.ArrayLike | None
 ) -> None:
-    """Write a run folder: metrics.json, predictions.npz, config.json.
+    """Write a run folder: metrics.json, predictions.npz, config.json (what was run, with hashes of the files).
 
     Raises:
         FileError: it cannot be written.
     """
     folder = make_folder(folder)
     write_json(folder / "metrics.json", metrics.to_dict())
-    write_json(folder / "config.json", {"tool": f"neuro-deploy {__version__}", **config})
+    files = {name: sha256(path) for name, path in config.items() if isinstance(path, str) and Path(path).is_file()}
+    write_json(folder / "config.json", {"tool": f"neuro-deploy {__version__}", **config, "sha256": files})
     arrays = {"predictions": metrics.result.predictions, "outputs": metrics.result.outputs}
     if labels is not None:
         arrays["labels"] = np.asarray(labels)
@@ -284,19 +289,24 @@ def verify(
     Raises:
         as ``run`` and ``load``; UsageError: nothing to compare with, or networks that cannot be compared.
     """
-    others = {name: load(name, timesteps=network.timesteps) if name.endswith(".net") else network for name in against}
+    files = [name for name in against if name.endswith(".net")]
+    for name in set(against) - set(files):
+        get_engine(name)
+        if name == engine:
+            raise UsageError(f"{engine} compared with itself says nothing", hint="--against reference,lava,slayer")
+    others = {name: load(name, timesteps=network.timesteps) if name in files else network for name in against}
     if source is not None:
         mode = network.meta.get("input", "graded")
         others[str(source)] = convert(source, timesteps=network.timesteps, input=mode)[0]
     if not others:
         raise UsageError("nothing to verify against", hint="--against reference,lava,slayer")
-    want = run(network, x, engine=engine, record=FIELDS, progress=progress)
+    limits = {"lava": {"time_limit": time_limit}}
+    want = run(network, x, engine=engine, record=FIELDS, progress=progress, **limits.get(engine, {}))
     agreements: dict[str, Agreement] = {}
     divergences: list[Divergence] = []
     for label, other in others.items():
         name = label if other is network else engine
-        options = {"time_limit": time_limit} if name == "lava" else {}
-        got = run(other, x, engine=name, record=FIELDS, progress=progress, **options)
+        got = run(other, x, engine=name, record=FIELDS, progress=progress, **limits.get(name, {}))
         agreements[label], divergence = compare(network, want, got, label)
         divergences += [divergence] if divergence else []
     return Verification(want.samples, engine, agreements, divergences[0] if divergences else None)

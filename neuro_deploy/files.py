@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import uuid
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,28 +27,42 @@ def existing_file(path: str | Path) -> Path:
         FileError: nothing is there, or a folder is, or it may not be read.
     """
     path = Path(path)
-    if path.is_dir():
-        raise FileError("is a folder, a file is wanted", where=str(path))
-    if not path.exists():
-        raise FileError("no such file", where=str(path), hint="check the path; it is relative to the folder you are in")
-    if not os.access(path, os.R_OK):
-        raise FileError("may not be read", where=str(path), hint=f"chmod u+r {path}")
+    with _named(path, "cannot be read"):
+        if path.is_dir():
+            raise FileError("is a folder, a file is wanted", where=str(path))
+        if not path.exists():
+            hint = "check the path; it is relative to the folder you are in"
+            raise FileError("no such file", where=str(path), hint=hint)
+        if not os.access(path, os.R_OK):
+            raise FileError("may not be read", where=str(path), hint=f"chmod u+r {path}")
     return path
 
 
-def check_writable(path: str | Path) -> None:
-    """Say before long work, not after it, that a file cannot be written.
+def check_writable(path: str | Path, *, source: str | Path | None = None) -> None:
+    """Say before long work, not after it, that a file cannot be written. source: what it is made from.
 
     Raises:
-        FileError: as ``atomic_write``.
+        FileError: a folder is in the way or missing, writing is not allowed, or it would overwrite its source.
     """
     path = Path(path)
-    if path.is_dir():
-        raise FileError("is a folder, a file name is wanted", where=str(path))
-    if not path.parent.is_dir():
-        raise FileError("no such folder", where=str(path.parent), hint=f"mkdir -p {path.parent}")
-    if not os.access(path.parent, os.W_OK):
-        raise FileError("may not be written to", where=str(path.parent), hint=f"chmod u+w {path.parent}")
+    with _named(path, "cannot be written"):
+        if path.is_dir():
+            raise FileError("is a folder, a file name is wanted", where=str(path))
+        if not path.parent.is_dir():
+            raise FileError("no such folder", where=str(path.parent), hint=f"mkdir -p {path.parent}")
+        if not os.access(path.parent, os.W_OK):
+            raise FileError("may not be written to", where=str(path.parent), hint=f"chmod u+w {path.parent}")
+        if source is not None and path.exists() and path.samefile(source):
+            raise FileError("is the source itself, which would be lost", where=str(path), hint="name another output")
+
+
+@contextmanager
+def _named(path: Path, what: str) -> Iterator[None]:
+    """Give errors of the operating system the tool's form."""
+    try:
+        yield
+    except OSError as error:
+        raise FileError(f"{what}: {error.strerror or error}", where=str(path)) from error
 
 
 @contextmanager
@@ -55,18 +70,19 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
     """Give a temporary path beside ``path``; on success sync it and rename it to ``path``, on any failure remove it.
 
     Raises:
-        FileError: the folder does not exist or cannot be written to.
+        FileError: as ``check_writable``; or the disk is full.
     """
     check_writable(path)
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.tmp-{os.getpid()}")
+    temporary = path.with_name(f".neuro-deploy-{uuid.uuid4().hex}.tmp")
     try:
-        yield temporary
-        with temporary.open("rb") as handle:
-            os.fsync(handle.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        raise FileError(f"cannot be written: {error.strerror or error}", where=str(path)) from error
+        with _named(path, "cannot be written"):
+            yield temporary
+            with temporary.open("rb") as written:
+                os.fsync(written.fileno())
+            temporary.replace(path)
+    except RuntimeError as error:  # how torch and h5py name a full disk
+        raise FileError(f"cannot be written: {error}", where=str(path)) from error
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -78,10 +94,8 @@ def make_folder(path: str | Path) -> Path:
         FileError: a file is in the way, or writing is not allowed.
     """
     path = Path(path)
-    try:
+    with _named(path, "cannot be made a folder"):
         path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise FileError(f"cannot be made a folder: {error.strerror or error}", where=str(path)) from error
     return path
 
 

@@ -46,7 +46,6 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
 @pytest.fixture(scope="session")
 def digits_net(trained: Trained) -> Path:
     """The digits network as a NetX file with graded input."""
-    pytest.importorskip("lava.lib", reason="writing NetX files needs lava-dl: neuro-deploy setup-lava")
     path = trained.folder / "digits.net"
     nd.save(nd.convert(trained.checkpoint)[0], path)
     return path

@@ -20,7 +20,7 @@ from neuro_deploy.cli import (
     train,
     verify,
 )
-from neuro_deploy.errors import NeuroDeployError
+from neuro_deploy.errors import NeuroDeployError, UsageError
 
 app = typer.Typer(
     name="neuro-deploy",
@@ -61,4 +61,4 @@ def main() -> None:
         app()
     except NeuroDeployError as error:
         printing.error(error, as_json="--json" in sys.argv)
-        sys.exit(1)
+        sys.exit(2 if isinstance(error, UsageError) else 1)

@@ -34,6 +34,7 @@ def convert(
 
     Example: [bold]neuro-deploy convert mlp.pt -o digits.net --calibrate digits[/]
     """
+    nd.check_writable(output, source=source)
     with printing.progress() as progress:
         data = nd.load_data(calibrate) if calibrate else None
         network, report = nd.convert(source, calibrate=data, timesteps=timesteps, input=input.value, progress=progress)

@@ -12,7 +12,7 @@ from neuro_deploy.cli import options, printing, tables
 
 def demo(
     output: Annotated[str, typer.Option("--output", "-o", metavar="DIR", help="Where the files go.")] = "demo-output",
-    seed: Annotated[int, typer.Option(help="Seed of the training.", min=0)] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the training.", min=0, max=2**32 - 1)] = 0,
     json: options.Json = False,
 ) -> None:
     """Train on real handwritten digits, convert, map to Loihi 2 cores, run, and check against Lava.

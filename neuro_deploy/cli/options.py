@@ -9,7 +9,9 @@ import typer
 Net = Annotated[str, typer.Argument(metavar="NET.net", help="A NetX file: of this tool, or a stock chain.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else there.")]
 DataSource = Annotated[str, typer.Option("--data", metavar="D", help="digits (its held-out fifth), or FILE.npz.")]
-Samples = Annotated[int | None, typer.Option("--samples", metavar="N", help="Only the first N samples.")]
-Timesteps = Annotated[int | None, typer.Option("--timesteps", metavar="T", help="Timesteps per sample.")]
+Samples = Annotated[int | None, typer.Option("--samples", metavar="N", min=1, help="Only the first N samples.")]
+Timesteps = Annotated[
+    int | None, typer.Option("--timesteps", metavar="T", min=1, max=65_536, help="Timesteps per sample.")
+]
 Profile = Annotated[str, typer.Option("--profile", metavar="P", help="loihi2, loihi1, or a profile's .toml file.")]
 TimeLimit = Annotated[float, typer.Option("--time-limit", metavar="S", min=1, help="Seconds that Lava may take.")]

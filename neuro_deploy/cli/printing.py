@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
 from rich.table import Table
+from rich.text import Text
 
 from neuro_deploy.errors import NeuroDeployError
 from neuro_deploy.progress import Progress
@@ -32,41 +33,44 @@ def as_json(value: Any) -> None:
 
 def line(text: str) -> None:
     """A line of result."""
-    out.print(text, soft_wrap=True)
+    out.print(plain(text), soft_wrap=True)
 
 
-def message(text: str) -> None:
-    """A line for the person, not part of the result."""
-    err.print(text, soft_wrap=True)
+def plain(text: str, style: str = "") -> Text:
+    """Text as it is: square brackets are no markup, and what the terminal cannot show becomes a question mark."""
+    return Text(text.encode("utf-8", "replace").decode("utf-8"), style=style)
 
 
 def error(problem: NeuroDeployError, *, as_json: bool) -> None:
     """A named error: on stderr, and where JSON was asked for also as an object on stdout."""
     if as_json:
         typer.echo(json.dumps({"error": problem.to_dict()}))
-    err.print("[bold red]error:[/] ", end="")
-    err.print(str(problem), markup=False, soft_wrap=True)
+    err.print(Text("error: ", style="bold red") + plain(str(problem)), soft_wrap=True)
 
 
 def error_line(text: str) -> None:
     """A line of result that is bad news."""
-    out.print(text, style="red", markup=False, soft_wrap=True)
+    out.print(plain(text, "red"), soft_wrap=True)
 
 
 def step(text: str) -> None:
     """A step of the demo, on stderr."""
-    err.print(f"[bold cyan]>[/] {text}", soft_wrap=True)
+    err.print(Text("> ", style="bold cyan") + plain(text), soft_wrap=True)
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """A table: numbers right-aligned and never broken, text left-aligned."""
-    grid = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1))
+    """A table: numbers right-aligned and never broken, text left-aligned; without a head where no column has a name."""
+    head = any(columns)
+    shape = box.SIMPLE_HEAD if head else None
+    grid = Table(
+        title=plain(title), title_justify="left", title_style="bold", box=shape, show_header=head, padding=(0, 1)
+    )
     for index, column in enumerate(columns):
         texts = [row[index] for row in rows if isinstance(row[index], str) and not row[index].endswith("%")]
         words = any(len(text) > 1 for text in texts)
-        grid.add_column(column, justify="left" if words else "right", no_wrap=not words, overflow="fold")
+        grid.add_column(plain(column), justify="left" if words else "right", no_wrap=not words, overflow="fold")
     for row in rows:
-        grid.add_row(*(show(cell) for cell in row))
+        grid.add_row(*(plain(show(cell)) for cell in row))
     out.print(grid)
 
 
@@ -80,7 +84,7 @@ def show(value: Any) -> str:
         return f"{value:,}"
     if isinstance(value, float):
         return f"{value:,.4g}" if abs(value) < 1e6 else f"{value:,.0f}"
-    return str(value).replace("[", r"\[")
+    return str(value)
 
 
 def percent(share: float | None, digits: int = 1) -> str:
@@ -93,7 +97,7 @@ def progress() -> Iterator[Progress]:
     """A progress bar per piece of work, on stderr, gone when done; nothing where stderr is no terminal."""
     columns = (
         SpinnerColumn(),
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),

@@ -36,10 +36,13 @@ def run(
     Example: [bold]neuro-deploy run digits.net --data digits -o out[/]
     """
     network, chosen = nd.load(net, timesteps=timesteps), nd.load_data(data).head(samples)
+    mapping = nd.map(network, profile)
+    if output:
+        nd.make_folder(output)
     limits: dict[str, Any] = {"time_limit": time_limit} if engine is EngineName.lava else {}
     with printing.progress() as progress:
         result = nd.run(network, chosen.x, engine=engine.value, progress=progress, **limits)
-        metrics = nd.measure(network, result, nd.map(network, profile), chosen.y)
+        metrics = nd.measure(network, result, mapping, chosen.y)
     if output:
         config = {"net": net, "data": data, "samples": len(chosen.x), "engine": engine.value, "profile": profile}
         nd.write_run(output, metrics, {**config, "timesteps": network.timesteps}, chosen.y)

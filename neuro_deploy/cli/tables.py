@@ -61,13 +61,14 @@ def network(path: str, summary: dict[str, Any]) -> None:
     )
     table(
         "projections",
-        ("projection", "kind", "synapses", "not 0", "weight from", "to", "exponent", "longest delay"),
+        ("projection", "kind", "synapses", "not 0", "bits", "weight from", "to", "exponent", "longest delay"),
         [
             (
                 f"{p['source']} -> {p['target']}",
                 p["kind"],
                 p["synapses"],
                 percent(p["nonzero"] / p["synapses"]),
+                p["weight_bits"],
                 p["weight_min"],
                 p["weight_max"],
                 p["weight_exp"],
@@ -85,6 +86,8 @@ def mapping(made: Mapping, problems: Sequence[str]) -> None:
     for limit in made.limits:
         if not limit.holds:
             error_line(f"limit: {limit}")
+        elif limit.limit is None:
+            line(f"unknown limit: {limit} ({limit.source})")
     for problem in problems:
         error_line(f"check: {problem}")
     shares = made.utilisation()

@@ -1,12 +1,13 @@
 """What each core did, from spike counts and the mapping alone: no second simulation.
 
     spikes_out(core)       = spikes of the neurons on it
-    axon_events(core)      = spikes of every source neuron with a stored synapse on it, once per projection
+    axon_events(core)      = spikes of every source neuron with a stored synapse on it
     synops(core)           = sum over those spikes of the synapses stored for them on this core
     synops_effective(core) = the same, synapses of weight 0 left out
     neuron_updates(core)   = neurons * timesteps * samples
 
-A graded spike is one event whatever its payload; a payload of 0 is no event. All counts are sums over the samples.
+A graded spike is one event whatever its payload; a payload of 0 is no event. A delayed synapse is counted when its
+spike is delivered: weights are fetched then, and wait as sums. All counts are sums over the samples.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import numpy as np
 from neuro_deploy.engines import RunResult
 from neuro_deploy.mapping import Core, Mapping
 from neuro_deploy.network import FixedNetwork
+from neuro_deploy.network.bounds import largest_spike
 from neuro_deploy.numerics.registers import IntArray
 
 COUNTED = ("spikes_out", "axon_events", "synops", "synops_effective", "neuron_updates")
@@ -53,18 +55,16 @@ def _count_core(network: FixedNetwork, result: RunResult, core: Core) -> dict[st
     row = {what: zeros.copy() for what in (*COUNTED, "multiplied")}
     row["spikes_out"] = result.counts[core.population][:, core.start : core.stop].sum(axis=1)
     row["neuron_updates"] = np.full(steps, core.neurons * result.samples, np.int64)
+    sources = set()
     for projection in network.inputs_of(core.population):
-        for delay, weight in projection.by_delay:
-            here = weight[core.start : core.stop]
-            stored = (
-                len(here) if projection.delay.ndim == 0 else (projection.delay[core.start : core.stop] == delay).sum(0)
-            )
-            arriving = np.zeros_like(result.counts[projection.source])
-            arriving[delay:] = result.counts[projection.source][: steps - delay] if delay < steps else 0
-            effective = arriving @ np.count_nonzero(here, axis=0)
-            row["synops"] += (arriving * stored).sum(axis=1)
-            row["synops_effective"] += effective
-            if network.encoding.mode == "graded" and projection.source == network.entry:
-                row["multiplied"] += effective
-        row["axon_events"] += result.counts[projection.source].sum(axis=1)
+        arriving = result.counts[projection.source]
+        here = projection.weight[core.start : core.stop]
+        effective = arriving @ np.count_nonzero(here, axis=0)
+        row["synops"] += arriving.sum(axis=1) * len(here)
+        row["synops_effective"] += effective
+        if largest_spike(network, projection.source) > 1:
+            row["multiplied"] += effective
+        sources.add(projection.source)
+    for source in sources:
+        row["axon_events"] += result.counts[source].sum(axis=1)
     return row

@@ -46,7 +46,7 @@ class Metrics:
             "per_sample": {name: value / self.result.samples for name, value in totals.items()},
             "populations": self._populations(),
             "cores": self._cores(),
-            "energy": energy(self.counts, self.result.samples, self.mapping.profile),
+            "energy": energy(self.network, self.counts, self.result.samples, self.mapping.profile),
             "runtime": self._runtime(),
             "firing_rate": {row["name"]: row["firing_rate"] for row in self._populations() if row["kind"] == "lif"},
         }
@@ -77,7 +77,7 @@ class Metrics:
         return rows
 
     def _cores(self) -> list[dict[str, Any]]:
-        word_bytes = self.mapping.profile.whole("core.word_bits") // 8
+        word_bits = self.mapping.profile.whole("core.word_bits")
         rows = []
         for index, core in enumerate(self.mapping.cores):
             counted = {what: int(getattr(self.counts, what)[index].sum()) for what in COUNTED}
@@ -87,7 +87,7 @@ class Metrics:
                     "chip": core.chip,
                     "population": core.population,
                     "neurons": core.neurons,
-                    "synapse_memory_bytes": core.used["synapse_memory"] * word_bytes,
+                    "synapse_memory_bytes": core.used["synapse_memory"] * word_bits // 8,
                     **counted,
                     **{theirs: counted[ours] for ours, theirs in INTEL_NAMES.items()},
                 }

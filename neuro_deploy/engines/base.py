@@ -10,10 +10,9 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from neuro_deploy.errors import UsageError
+from neuro_deploy.errors import DataError, UsageError
 from neuro_deploy.network import FixedNetwork
 from neuro_deploy.numerics.registers import IntArray
-from neuro_deploy.progress import Progress, silent
 
 ENGINES = {
     "native": "neuro_deploy.engines.native",
@@ -53,8 +52,17 @@ class RunResult:
         return chosen
 
     def accuracy(self, labels: npt.ArrayLike | None) -> float | None:
-        """The share of predictions that equal the labels, 0..1; None without labels."""
-        return None if labels is None else float(np.mean(self.predictions == np.asarray(labels)))
+        """The share of predictions that equal the labels, 0..1; None without labels.
+
+        Raises:
+            DataError: not one label per sample.
+        """
+        if labels is None:
+            return None
+        wanted = np.asarray(labels)
+        if wanted.shape != (self.samples,):
+            raise DataError(f"labels have shape {wanted.shape}; ({self.samples},) is wanted, one per sample")
+        return float(np.mean(self.predictions == wanted))
 
 
 class Engine(Protocol):
@@ -66,9 +74,7 @@ class Engine(Protocol):
     name: str
     batch: int | None
 
-    def run(
-        self, network: FixedNetwork, inputs: IntArray, record: Collection[str] = (), progress: Progress = silent
-    ) -> RunResult:
+    def run(self, network: FixedNetwork, inputs: IntArray, record: Collection[str] = ()) -> RunResult:
         """Run ``inputs`` (``network.encode(x)``) for ``network.timesteps`` timesteps, states 0 before each sample.
 
         record: any of "spikes", "u", "v", kept for every population.
@@ -80,11 +86,14 @@ def get_engine(name: str, **options: Any) -> Engine:
     """The engine of that name.
 
     Raises:
-        UsageError: no such engine.
+        UsageError: no such engine, or options that it does not take.
     """
     if name not in ENGINES:
         raise UsageError(f"no engine {name!r}; engines: {', '.join(ENGINES)}")
-    engine: Engine = importlib.import_module(ENGINES[name]).Engine(**options)
+    try:
+        engine: Engine = importlib.import_module(ENGINES[name]).Engine(**options)
+    except (TypeError, RuntimeError) as error:
+        raise UsageError(f"engine {name} does not take {options}: {error}") from error
     return engine
 
 
@@ -92,15 +101,15 @@ def as_sequence(network: FixedNetwork, inputs: IntArray) -> IntArray:
     """Encoded inputs as (samples, T, neurons), a view that repeats static samples.
 
     Raises:
-        UsageError: samples that change over time and do not have ``network.timesteps`` timesteps.
+        DataError: samples that change over time and do not have ``network.timesteps`` timesteps.
     """
-    neurons = network.population(network.entry).neurons
-    static = int(np.prod(inputs.shape[1:])) == neurons
+    entry = network.population(network.entry)
+    neurons, static = entry.neurons, inputs.ndim == 1 + len(entry.shape)
     flat = inputs.reshape(len(inputs), 1 if static else inputs.shape[1], neurons)
     if static:
         return np.broadcast_to(flat, (len(flat), network.timesteps, neurons))
     if flat.shape[1] != network.timesteps:
-        raise UsageError(
+        raise DataError(
             f"samples have {flat.shape[1]} timesteps, the network runs {network.timesteps}",
             hint=f"cut or repeat them to {network.timesteps} timesteps, or convert with --timesteps",
         )

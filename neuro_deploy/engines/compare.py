@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from neuro_deploy.engines.base import RunResult
-from neuro_deploy.errors import UsageError
+from neuro_deploy.errors import UnsupportedError
 from neuro_deploy.network import FixedNetwork
 
 FIELDS = ("u", "v", "spikes")
@@ -68,15 +68,14 @@ def compare(network: FixedNetwork, want: RunResult, got: RunResult, label: str) 
     """Compare spikes, u and v of every computed population. Both runs must have recorded them.
 
     Raises:
-        UsageError: runs of networks with other populations, shapes or timesteps.
+        UnsupportedError: runs of networks with other populations, shapes or timesteps, or without u and v.
     """
     names = [population.name for population in network.computed]
-    for name in names:
-        theirs = got.spikes[name].shape if name in got.spikes else None
-        if theirs != want.spikes[name].shape:
-            raise UsageError(
-                f"{label} has {f'shape {theirs}' if theirs else 'no such population'}, not {want.spikes[name].shape}",
-                where=name,
+    for what in FIELDS:
+        ours, theirs = ({name: array.shape for name, array in getattr(run, what).items()} for run in (want, got))
+        if ours != theirs or not set(names) <= set(ours):
+            raise UnsupportedError(
+                f"{label} has other {what}: {_differing(theirs, ours)}, not {_differing(ours, theirs)}",
                 hint="compare networks of the same populations and timesteps",
             )
     differing = {name: int(np.count_nonzero(want.spikes[name] != got.spikes[name])) for name in names}
@@ -84,11 +83,15 @@ def compare(network: FixedNetwork, want: RunResult, got: RunResult, label: str) 
     return Agreement(sum(differing.values()), compared, differing), _first(names, want, got, label)
 
 
+def _differing(ours: dict[str, tuple[int, ...]], theirs: dict[str, tuple[int, ...]]) -> str:
+    return ", ".join(f"{name} {shape}" for name, shape in ours.items() if theirs.get(name) != shape) or "nothing more"
+
+
 def _first(names: Iterable[str], want: RunResult, got: RunResult, label: str) -> Divergence | None:
     for name in names:
         for what in FIELDS:
-            ours, theirs = getattr(want, what).get(name), getattr(got, what).get(name)
-            if ours is None or theirs is None or np.array_equal(ours, theirs):
+            ours, theirs = getattr(want, what)[name], getattr(got, what)[name]
+            if np.array_equal(ours, theirs):
                 continue
             flat_ours = ours.reshape(*ours.shape[:2], -1)
             flat_theirs = theirs.reshape(flat_ours.shape)

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from neuro_deploy.engines.base import RunResult
+from neuro_deploy.errors import DataError
 from neuro_deploy.network import Network, Population
 
 FloatArray = npt.NDArray[np.float64]
@@ -14,12 +15,16 @@ FloatArray = npt.NDArray[np.float64]
 def run_floats(network: Network, x: npt.ArrayLike, *, record_spikes: bool = False) -> RunResult:
     """Run samples in model units through a float network.
 
-    x: (samples, ...) as the source takes it, shown at every timestep. One timestep of a LIF neuron:
+    x: (samples, features) as the source takes it, shown at every timestep, or (samples, T, features).
+    One timestep of a LIF neuron:
     ``u += (z - u) / tau``, spike where ``u >= v_threshold``, then ``u = 0`` there; z = sum of weight @ s, plus bias.
     outputs: (samples, classes) float64, z of the readout averaged over the timesteps.
     """
-    samples = np.asarray(x, np.float64).reshape(len(np.asarray(x)), -1)
-    spikes: dict[str, FloatArray] = {network.populations[0].name: samples[:, None]}
+    samples = np.asarray(x, np.float64)
+    if samples.ndim == 3 and samples.shape[1] != network.timesteps:
+        raise DataError(f"samples have {samples.shape[1]} timesteps, the network runs {network.timesteps}")
+    sequence = samples if samples.ndim == 3 else samples[:, None]
+    spikes: dict[str, FloatArray] = {network.populations[0].name: sequence}
     outputs: FloatArray = np.zeros((len(samples), 0))
     for population in network.populations[1:]:
         z = population.bias + sum(spikes[p.source] @ p.weight.T for p in network.inputs_of(population.name))

@@ -12,7 +12,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Collection
@@ -24,27 +23,25 @@ import numpy as np
 from neuro_deploy import lava_compat
 from neuro_deploy.engines.base import RunResult, as_sequence, merge, result_from_records
 from neuro_deploy.errors import EngineError, EngineTimeout, UnsupportedError
+from neuro_deploy.lava_compat.subprocesses import own_environment, own_python
 from neuro_deploy.network import FixedNetwork, FixedPopulation, FixedProjection
 from neuro_deploy.network.bounds import largest_spike
 from neuro_deploy.numerics.registers import BIAS_EXPONENT, IntArray
-from neuro_deploy.progress import Progress, silent
 
 GRACE = 5.0
 """Seconds between asking Lava's processes to end and ending them."""
 
 
 class Engine:
-    """lava-nc 0.10.0 in a process group of its own. time_limit: seconds for one batch."""
+    """lava-nc 0.10.0 in a process group of its own. time_limit: seconds for all samples of one run."""
 
     name = "lava"
-    batch: int | None = 512
+    batch: int | None = None
 
     def __init__(self, time_limit: float = 600.0) -> None:
-        self.time_limit = time_limit
+        self.time_limit = float(time_limit)
 
-    def run(
-        self, network: FixedNetwork, inputs: IntArray, record: Collection[str] = (), progress: Progress = silent
-    ) -> RunResult:
+    def run(self, network: FixedNetwork, inputs: IntArray, record: Collection[str] = ()) -> RunResult:
         """See ``neuro_deploy.engines.base.Engine.run``.
 
         Raises:
@@ -56,9 +53,10 @@ class Engine:
         lava_compat.require()
         delayed = any(projection.max_delay for projection in network.projections)
         chunks = [inputs[i : i + 1] for i in range(len(inputs))] if delayed else [inputs]
-        return merge([self._run(network, chunk, record) for chunk in chunks])
+        deadline = time.monotonic() + self.time_limit
+        return merge([self._run(network, chunk, record, deadline) for chunk in chunks])
 
-    def _run(self, network: FixedNetwork, inputs: IntArray, record: Collection[str]) -> RunResult:
+    def _run(self, network: FixedNetwork, inputs: IntArray, record: Collection[str], deadline: float) -> RunResult:
         sequence = as_sequence(network, inputs)
         states = {"u", "v"} & set(record)
         job, arrays = _job(network, sequence, with_states=bool(states))
@@ -66,19 +64,19 @@ class Engine:
             folder = Path(name)
             (folder / "job.json").write_text(json.dumps(job))
             np.savez(folder / "job.npz", **arrays)  # type: ignore[arg-type]
-            self._work(folder)
+            self._work(folder, deadline)
             records = _records(network, sequence, folder)
         return result_from_records(self.name, network, inputs, records, record)
 
-    def _work(self, folder: Path) -> None:
-        command = [sys.executable, "-m", "neuro_deploy.engines.lava_worker", str(folder)]
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore", "TMPDIR": str(folder)}
+    def _work(self, folder: Path, deadline: float) -> None:
+        command = own_python("-m", "neuro_deploy.engines.lava_worker", str(folder))
+        environment = {**own_environment(), "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore", "TMPDIR": str(folder)}
         with (folder / "log").open("w+") as log:
             worker = subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=log, stderr=log, env=environment, start_new_session=True
             )
             try:
-                worker.wait(self.time_limit)
+                worker.wait(max(deadline - time.monotonic(), 0.01))
             except subprocess.TimeoutExpired as error:
                 raise EngineTimeout(
                     f"Lava did not finish in {self.time_limit:g} seconds and was stopped",
@@ -174,7 +172,7 @@ def _projection_job(network: FixedNetwork, projection: FixedProjection) -> dict[
         "source": projection.source,
         "weight_exp": projection.weight_exp,
         "message_bits": 8 if network.population(projection.source).kind == "input" and largest > 1 else 0,
-        "mixed": even,
+        "num_weight_bits": 8 if even else 9,  # with 9 and mixed signs, Dense truncates nothing
         "max_delay": projection.max_delay,
     }
 

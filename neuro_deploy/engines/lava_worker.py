@@ -89,11 +89,10 @@ def _synapse(projection: dict[str, Any], arrays: dict[str, np.ndarray], number: 
     options: dict[str, Any] = {
         "weights": arrays[f"weight.{number}"].astype(np.int64),
         "weight_exp": projection["weight_exp"],
-        "num_weight_bits": 8,
+        "num_weight_bits": projection["num_weight_bits"],
         "num_message_bits": projection["message_bits"],
+        "sign_mode": SignMode.MIXED,
     }
-    if projection["mixed"]:
-        options["sign_mode"] = SignMode.MIXED
     if f"delay.{number}" in arrays:
         return DelayDense(
             delays=arrays[f"delay.{number}"].astype(np.int64), max_delay=projection["max_delay"], **options

@@ -23,7 +23,6 @@ from neuro_deploy.numerics.registers import (
     THRESHOLD_SHIFT,
     IntArray,
 )
-from neuro_deploy.progress import Progress, silent
 
 FLOAT32_EXACT = 2**24
 FLOAT64_EXACT = 2**53
@@ -40,9 +39,7 @@ class Engine:
     def __init__(self, device: str = "cpu") -> None:
         self.device = torch.device(device)
 
-    def run(
-        self, network: FixedNetwork, inputs: IntArray, record: Collection[str] = (), progress: Progress = silent
-    ) -> RunResult:
+    def run(self, network: FixedNetwork, inputs: IntArray, record: Collection[str] = ()) -> RunResult:
         """See ``neuro_deploy.engines.base.Engine.run``."""
         sequence = as_sequence(network, inputs)
         bounds = state_bounds(network)

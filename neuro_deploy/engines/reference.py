@@ -10,7 +10,6 @@ from neuro_deploy.engines.base import RunResult, as_sequence, result_from_record
 from neuro_deploy.network import FixedNetwork, FixedProjection
 from neuro_deploy.numerics.cuba import cuba_step
 from neuro_deploy.numerics.registers import BIAS_EXPONENT, IntArray
-from neuro_deploy.progress import Progress, silent
 
 
 class Engine:
@@ -19,9 +18,7 @@ class Engine:
     name = "reference"
     batch: int | None = 64
 
-    def run(
-        self, network: FixedNetwork, inputs: IntArray, record: Collection[str] = (), progress: Progress = silent
-    ) -> RunResult:
+    def run(self, network: FixedNetwork, inputs: IntArray, record: Collection[str] = ()) -> RunResult:
         """See ``neuro_deploy.engines.base.Engine.run``."""
         sequence = as_sequence(network, inputs)
         samples, steps = sequence.shape[:2]

@@ -16,7 +16,6 @@ from neuro_deploy.errors import EngineError, UnsupportedError
 from neuro_deploy.lava_compat import blocks, require
 from neuro_deploy.network import FixedNetwork, FixedPopulation, FixedProjection, state_bounds
 from neuro_deploy.numerics.registers import STATE_LIMIT, IntArray
-from neuro_deploy.progress import Progress, silent
 
 FLOAT32_EXACT = 2**24
 
@@ -27,9 +26,7 @@ class Engine:
     name = "slayer"
     batch: int | None = 64
 
-    def run(
-        self, network: FixedNetwork, inputs: IntArray, record: Collection[str] = (), progress: Progress = silent
-    ) -> RunResult:
+    def run(self, network: FixedNetwork, inputs: IntArray, record: Collection[str] = ()) -> RunResult:
         """See ``neuro_deploy.engines.base.Engine.run``.
 
         Raises:

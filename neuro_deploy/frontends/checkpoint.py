@@ -7,7 +7,7 @@ accuracy, versions), ``state_dict``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,19 +19,20 @@ import torch
 from neuro_deploy.errors import FormatError
 from neuro_deploy.files import MEMORY_BUDGET, atomic_write, check_archive, existing_file
 
+PLAIN_TYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.int32, torch.int64)
 FORMAT = "neuro-deploy-checkpoint"
 VERSION = 1
 
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """A checked checkpoint. state: name -> float64 array."""
+    """A checked checkpoint. state: name -> dense real tensor on the CPU."""
 
     path: Path
     model: str
     config: Mapping[str, Any]
     input: Mapping[str, Any]
-    state: Mapping[str, npt.NDArray[np.float64]]
+    state: Mapping[str, torch.Tensor]
 
     def tensor(self, name: str, shape: tuple[int, ...]) -> npt.NDArray[np.float64]:
         """A tensor of that name and shape, finite.
@@ -42,12 +43,26 @@ class Checkpoint:
         where = f"{self.path}:{name}"
         if name not in self.state:
             raise FormatError("is missing from the state dict", where=where)
-        value = self.state[name]
-        if value.shape != shape:
-            raise FormatError(f"has shape {value.shape}, {shape} is wanted", where=where)
+        found = tuple(self.state[name].shape)
+        if found != shape:
+            raise FormatError(f"has shape {found}, {shape} is wanted", where=where)
+        value: npt.NDArray[np.float64] = self.state[name].detach().to(torch.float64).numpy()
         if not np.all(np.isfinite(value)):
             raise FormatError("holds NaN or infinity", where=where, hint="the training broke down: train again")
         return value
+
+    def refuse_unknown(self, known: Collection[str]) -> None:
+        """Refuse tensors that nobody asked for.
+
+        Raises:
+            FormatError: a tensor whose name is not among those known.
+        """
+        unknown = [name for name in self.state if name not in known]
+        if unknown:
+            names = ", ".join(unknown[:3])
+            raise FormatError(
+                f"holds {len(unknown)} tensors that the model does not have: {names}", where=str(self.path)
+            )
 
 
 def save_checkpoint(path: str | Path, content: Mapping[str, Any]) -> None:
@@ -71,12 +86,12 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
             where=str(path),
             hint="neuro-deploy train writes such checkpoints",
         )
-    if content.get("version") != VERSION:
+    if not isinstance(content.get("version"), int) or content["version"] != VERSION:
         raise FormatError(f"has version {content.get('version')!r}, this tool reads {VERSION}", where=str(path))
     for key, kind in (("model", str), ("config", dict), ("input", dict), ("state_dict", dict)):
         if not isinstance(content.get(key), kind):
             raise FormatError(f"has no usable {key!r}", where=str(path), hint="the file is broken: train again")
-    state = {str(name): _array(path, str(name), value) for name, value in content["state_dict"].items()}
+    state = {str(name): _checked(path, str(name), value) for name, value in content["state_dict"].items()}
     return Checkpoint(path, content["model"], content["config"], content["input"], state)
 
 
@@ -95,10 +110,17 @@ def _load(path: Path) -> Any:
         ) from error
 
 
-def _array(path: Path, name: str, value: Any) -> npt.NDArray[np.float64]:
+def _checked(path: Path, name: str, value: Any) -> torch.Tensor:
     where = f"{path}:{name}"
-    if not isinstance(value, torch.Tensor) or value.is_sparse or value.is_complex():
+    if (
+        not isinstance(value, torch.Tensor)
+        or value.layout != torch.strided
+        or value.device.type != "cpu"
+        or value.is_nested
+    ):
         raise FormatError("is not a dense real tensor", where=where)
+    if value.dtype not in PLAIN_TYPES:
+        raise FormatError(f"holds {value.dtype}, real numbers are wanted", where=where)
     if value.numel() * 8 > MEMORY_BUDGET or value.numel() * value.element_size() > value.untyped_storage().nbytes():
         raise FormatError(f"claims shape {tuple(value.shape)}, which its data do not hold", where=where)
-    return value.detach().to(torch.float64).numpy()
+    return value

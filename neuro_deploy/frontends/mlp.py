@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import itertools
+import operator
 
 from neuro_deploy.errors import FormatError
 from neuro_deploy.frontends.checkpoint import Checkpoint
 from neuro_deploy.graph import LIF, BatchNorm, Dense, Graph, Input, Node, Readout
+from neuro_deploy.numerics.registers import MAX_WIDTH, PAYLOAD
 
 BATCH_NORM_EPS = 1e-5
 """torch's default, which the model uses."""
-MAX_WIDTH = 2**20
+BATCH_NORM = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
+MAX_INPUT = 1e9
+"""Our own limit of the magnitude of samples, in model units."""
 
 
 def mlp_graph(checkpoint: Checkpoint, timesteps: int | None = None) -> Graph:
@@ -24,14 +28,15 @@ def mlp_graph(checkpoint: Checkpoint, timesteps: int | None = None) -> Graph:
     if checkpoint.model != "mlp":
         raise FormatError(f"holds a {checkpoint.model!r}; this version converts 'mlp'", where=str(checkpoint.path))
     try:
-        widths = [int(n) for n in checkpoint.config["widths"]]
+        widths = [operator.index(n) for n in checkpoint.config["widths"]]
         neuron = LIF(float(checkpoint.config["tau"]), float(checkpoint.config["v_threshold"]))
-        steps = int(checkpoint.config["timesteps"]) if timesteps is None else timesteps
+        steps = operator.index(checkpoint.config["timesteps"]) if timesteps is None else timesteps
         entry = _input(checkpoint)
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise FormatError(f"configuration is broken: {error!r}", where=str(checkpoint.path)) from error
     if len(widths) < 2 or not all(1 <= width <= MAX_WIDTH for width in widths):
         raise FormatError(f"widths are {widths}; two or more, each 1 to {MAX_WIDTH:,}", where=str(checkpoint.path))
+    checkpoint.refuse_unknown(_tensor_names(len(widths) - 2))
     nodes = [Node("input", entry)]
     for index, (inputs, outputs) in enumerate(itertools.pairwise(widths), start=1):
         last = index == len(widths) - 1
@@ -47,11 +52,18 @@ def mlp_graph(checkpoint: Checkpoint, timesteps: int | None = None) -> Graph:
     return Graph(tuple(nodes), steps)
 
 
+def _tensor_names(hidden: int) -> set[str]:
+    layers = [f"fc{index}" for index in range(1, hidden + 1)]
+    linear = {f"{layer}.linear.{key}" for layer in [*layers, "readout"] for key in ("weight", "bias")}
+    return linear | {f"{layer}.bn.{key}" for layer in layers for key in BATCH_NORM}
+
+
 def _input(checkpoint: Checkpoint) -> Input:
     entry = checkpoint.input
-    shape = tuple(int(n) for n in entry["shape"])
-    scale, low, levels = float(entry["scale"]), float(entry["low"]), int(entry["levels"])
-    if not (shape and min(shape) >= 1 and 0 < scale < 1e9 and abs(low) < 1e9 and 1 <= levels <= 255):
+    shape = tuple(operator.index(n) for n in entry["shape"])
+    scale, low, levels = float(entry["scale"]), float(entry["low"]), operator.index(entry["levels"])
+    sane = shape and min(shape) >= 1 and 0 < scale < MAX_INPUT and abs(low) < MAX_INPUT
+    if not (sane and 1 <= levels <= PAYLOAD.high):
         raise ValueError(f"input {dict(entry)}")
     return Input(shape, scale, low, levels)
 

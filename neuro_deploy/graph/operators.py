@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from neuro_deploy.numerics.registers import frozen
+
 FloatArray = npt.NDArray[np.float64]
 
 
@@ -31,6 +33,10 @@ class Dense:
     weight: FloatArray
     bias: FloatArray
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "weight", frozen(self.weight))
+        object.__setattr__(self, "bias", frozen(self.bias))
+
 
 @dataclass(frozen=True, eq=False)
 class BatchNorm:
@@ -41,6 +47,10 @@ class BatchNorm:
     mean: FloatArray
     var: FloatArray
     eps: float
+
+    def __post_init__(self) -> None:
+        for name in ("gamma", "beta", "mean", "var"):
+            object.__setattr__(self, name, frozen(getattr(self, name)))
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ OPTIONAL = {
     "synapse": ("block", "block_bits"),
     "energy": ("synop", "neuron_update"),
 }
+LARGEST = 2**40
 MAY_BE_ZERO = ("payload_bits",)
 
 
@@ -93,7 +94,7 @@ def load_profile(name: str) -> HardwareProfile:
 def _read(path: Path) -> HardwareProfile:
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise FormatError(f"is not TOML: {error}", where=str(path)) from error
     quantities: dict[str, Quantity] = {}
     for table, keys in content.items():
@@ -105,7 +106,8 @@ def _read(path: Path) -> HardwareProfile:
         for key, value in keys.items():
             if key not in allowed:
                 raise FormatError(f"is not known; known: {', '.join(allowed)}", where=f"{path}: {table}.{key}")
-            quantities[f"{table}.{key}"] = _quantity(value, f"{path}: {table}.{key}", zero=key in MAY_BE_ZERO)
+            zero, whole = key in MAY_BE_ZERO, table != "energy"
+            quantities[f"{table}.{key}"] = _quantity(value, f"{path}: {table}.{key}", zero=zero, whole=whole)
     for table, wanted in REQUIRED.items():
         for key in wanted:
             if f"{table}.{key}" not in quantities:
@@ -113,12 +115,18 @@ def _read(path: Path) -> HardwareProfile:
     return HardwareProfile(str(content.get("name", path.stem)), str(content.get("title", path.stem)), quantities)
 
 
-def _quantity(value: Any, where: str, *, zero: bool) -> Quantity:
+def _quantity(value: Any, where: str, *, zero: bool, whole: bool) -> Quantity:
     if not isinstance(value, dict) or set(value) != {"value", "unit", "source"}:
         raise FormatError("must be { value, unit, source }, all three", where=where)
     number = value["value"]
-    if isinstance(number, bool) or not isinstance(number, int | float) or not (number > 0 or (zero and number == 0)):
-        raise FormatError(f"has the value {number!r}, a number above 0 is wanted", where=where)
+    kinds = int if whole else (int, float)
+    if (
+        isinstance(number, bool)
+        or not isinstance(number, kinds)
+        or not (0 < number < LARGEST or (zero and number == 0))
+    ):
+        kind = "whole number" if whole else "number"
+        raise FormatError(f"has the value {number!r}, a {kind} above 0 is wanted", where=where)
     if not all(isinstance(value[key], str) and value[key].strip() for key in ("unit", "source")):
         raise FormatError("needs a unit and a source in words", where=where)
     return Quantity(number, value["unit"], value["source"])

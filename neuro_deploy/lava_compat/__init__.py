@@ -4,7 +4,7 @@ Importing this package makes ``import lava`` work: ``patches.py`` tells how. As 
 ``pytest -p neuro_deploy.lava_compat`` runs tests that import Lava directly. Installing Lava: ``install.py``.
 """
 
-from neuro_deploy.lava_compat.doctor import Finding, doctor
+from neuro_deploy.lava_compat.diagnosis import Finding, doctor
 from neuro_deploy.lava_compat.install import LAVA_DL, LAVA_NC, LavaState, lava_state, setup_lava
 from neuro_deploy.lava_compat.patches import activate, require
 

@@ -54,6 +54,16 @@ def input_block(population: FixedPopulation | None, shape: tuple[int, ...]) -> A
     return _prepared(block, shape)
 
 
+def flatten_block(shape: tuple[int, ...]) -> Any:
+    """A ``cuba.Flatten`` block behind a population of this shape."""
+    require()
+    from lava.lib.dl.slayer.block import cuba
+
+    block = cuba.Flatten()
+    block.shape = [int(np.prod(shape)), 1, 1]
+    return block
+
+
 def dense_block(projection: FixedProjection, population: FixedPopulation, bias: IntArray | None = None) -> Any:
     """A ``cuba.Dense`` block with this projection's weights and this population's neurons.
 

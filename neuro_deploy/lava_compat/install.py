@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from neuro_deploy.errors import MissingError
+from neuro_deploy.lava_compat.subprocesses import own_environment, own_python
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,9 @@ class Wheel:
         except importlib.metadata.PackageNotFoundError:
             return None
 
+
+IMPORT_SECONDS = 120
+"""Importing lava-dl takes some 5 seconds."""
 
 LAVA_NC = Wheel("lava-nc", "0.10.0", "d646723e888a72868dac77d31beee3eef1f540366a8c1a8578a2dc3302470926")
 LAVA_DL = Wheel("lava-dl", "0.6.0", "bcb448f2bb85dc0da4b4dbbbae16543d2a978c1da7279acc522ad621fc68c437")
@@ -49,9 +53,16 @@ def lava_state() -> LavaState:
     if nc is None or dl is None:
         return LavaState(nc, dl, None, "not installed")
     code = "import neuro_deploy.lava_compat, lava.lib.dl.netx"
-    tried = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
-    lines = tried.stderr.strip().splitlines()
-    return LavaState(nc, dl, tried.returncode == 0, "imports" if tried.returncode == 0 else lines[-1])
+    command = own_python("-W", "ignore", "-c", code)
+    try:
+        tried = subprocess.run(
+            command, capture_output=True, text=True, timeout=IMPORT_SECONDS, check=False, env=own_environment()
+        )
+    except subprocess.TimeoutExpired:
+        return LavaState(nc, dl, False, f"did not import in {IMPORT_SECONDS} seconds")
+    if tried.returncode == 0:
+        return LavaState(nc, dl, True, "imports")
+    return LavaState(nc, dl, False, (tried.stderr.strip() or f"exit code {tried.returncode}").splitlines()[-1])
 
 
 def setup_lava() -> LavaState:
@@ -75,7 +86,7 @@ def _pip_install() -> None:
         requirements = Path(folder, "lava.txt")
         requirements.write_text("\n".join(lines) + "\n")
         options = ["--no-deps", "--ignore-requires-python", "--require-hashes", "--disable-pip-version-check"]
-        command = [sys.executable, "-m", "pip", "install", "--quiet", *options, "-r", str(requirements)]
+        command = own_python("-m", "pip", "install", "--quiet", *options, "-r", str(requirements))
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         words = (done.stderr.strip() or done.stdout.strip()).splitlines()

@@ -10,6 +10,8 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 
+import numpy as np
+
 from neuro_deploy.hardware import HardwareProfile
 from neuro_deploy.mapping.cost import CORE_RESOURCES, core_use
 from neuro_deploy.mapping.types import Core, Limit, Mapping
@@ -77,6 +79,11 @@ def _limits(network: FixedNetwork, profile: HardwareProfile, cores: Sequence[Cor
             worst = max(cores, key=lambda core: core.used[resource])
             used, where = worst.used[resource], f"one core of {worst.population}"
             limits.append(Limit(resource, quantity.unit, int(quantity.value), used, where, quantity.source))
+    apart = [population for population in network.computed if population.threshold.ndim]
+    if apart and "core.thresholds" not in profile.quantities:
+        most = max(len(np.unique(population.threshold)) for population in apart)
+        source = "no public figure says whether neurons of one core may differ in their threshold"
+        limits.append(Limit("thresholds", "thresholds", None, most, apart[0].name, source))
     payload = profile.quantities["spike.payload_bits"]
     graded = network.encoding.mode == "graded"
     bits = int(network.encoding.levels).bit_length() if network.encoding.mode == "graded" else 0

@@ -1,6 +1,6 @@
 """Populations and projections: the float Network and the FixedNetwork."""
 
-from neuro_deploy.network.bounds import Bounds, population_bounds, state_bounds
+from neuro_deploy.network.bounds import Bounds, check_readout, population_bounds, state_bounds
 from neuro_deploy.network.encoding import BiasEncoding, GradedEncoding, InputEncoding, SpikeEncoding
 from neuro_deploy.network.fixed import FixedNetwork, FixedPopulation, FixedProjection, Kind
 from neuro_deploy.network.floats import Network, Population, Projection
@@ -18,6 +18,7 @@ __all__ = [
     "Population",
     "Projection",
     "SpikeEncoding",
+    "check_readout",
     "population_bounds",
     "state_bounds",
 ]

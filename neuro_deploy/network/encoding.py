@@ -1,11 +1,12 @@
 """How samples become the integers that enter a fixed network.
 
 Every encoding has ``encode(x) -> int64`` of shape (samples, neurons), or (samples, T, neurons) for samples that
-change over time: x with one axis more than the network's input. Which of the two it is follows from x's size.
+change over time: x with one axis more than the network's input.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,15 +14,14 @@ import numpy as np
 import numpy.typing as npt
 
 from neuro_deploy.errors import DataError
-from neuro_deploy.numerics.registers import BIAS, PAYLOAD, IntArray
+from neuro_deploy.numerics.registers import BIAS, PAYLOAD, IntArray, frozen
 
 
 @dataclass(frozen=True)
 class GradedEncoding:
     """Graded spikes: q = round((x - low) / scale), 0..levels, ties to even.
 
-    x in model units (floats from low to low + scale * levels), or already the whole numbers 0..levels: integer
-    arrays, and float arrays that leave the model's range but hold only whole numbers within 0..levels.
+    Floats are in model units, from low to low + scale * levels; integers are the whole numbers 0..levels themselves.
     """
 
     shape: tuple[int, ...]
@@ -53,22 +53,17 @@ class GradedEncoding:
         return values.astype(np.float64)
 
     def _are_levels(self, values: np.ndarray) -> bool:
-        """Whether x is whole numbers 0..levels (True) or model units (False)."""
-        high = self.low + self.scale * self.levels
-        low_found, high_found = values.min(), values.max()
-        fits = bool(low_found >= 0 and high_found <= self.levels)
-        if values.dtype.kind in "iub" and fits:
-            return True
-        slack = self.scale / 2
-        if values.dtype.kind == "f" and low_found >= self.low - slack and high_found <= high + slack:
-            return False
-        if fits and np.all(values == np.rint(values)):
-            return True
-        raise DataError(
-            f"x spans {low_found:g} to {high_found:g}; this network takes floats from {self.low:g} to {high:g}, "
-            f"or the whole numbers 0 to {self.levels}",
-            hint="scale the data as in training",
-        )
+        """Whether x is whole numbers 0..levels (integers) or model units (floats); its range is checked."""
+        levels = values.dtype.kind in "iub"
+        low, high = (0.0, float(self.levels)) if levels else (self.low, self.low + self.scale * self.levels)
+        slack = 0 if levels else self.scale / 2
+        if values.min() < low - slack or values.max() > high + slack:
+            raise DataError(
+                f"x spans {values.min():g} to {values.max():g}; this network takes floats from {self.low:g} to "
+                f"{self.low + self.scale * self.levels:g}, or integers from 0 to {self.levels}",
+                hint="scale the data as in training, or give whole numbers as an integer array",
+            )
+        return levels
 
 
 @dataclass(frozen=True)
@@ -106,6 +101,25 @@ class BiasEncoding:
     integers: GradedEncoding | None = None
     mode: Literal["bias"] = "bias"
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "weight", frozen(self.weight))
+        object.__setattr__(self, "offset", frozen(self.offset))
+
+    @property
+    def reach(self) -> int:
+        """The largest mantissa, either sign, that any sample within range can give."""
+        if self.weight.ndim != 2 or self.integers is None:
+            return BIAS.high
+        low = self.integers.low
+        ends = np.stack([self.weight * low, self.weight * (low + self.integers.scale * self.integers.levels)])
+        largest = max(np.abs(ends.max(0).sum(1) + self.offset).max(), np.abs(ends.min(0).sum(1) + self.offset).max())
+        return min(math.ceil(float(largest)) + 1, BIAS.high)
+
+    @property
+    def multiplications(self) -> int:
+        """Multiplications of the host per sample."""
+        return self.weight.size if self.weight.ndim == 2 else math.prod(self.shape)
+
     def encode(self, x: npt.ArrayLike) -> IntArray:
         """The bias mantissas, one per neuron.
 
@@ -134,21 +148,24 @@ InputEncoding = GradedEncoding | SpikeEncoding | BiasEncoding
 def flat_samples(x: npt.ArrayLike, shape: tuple[int, ...]) -> np.ndarray:
     """x as (samples, features) or (samples, T, features), checked against the shape of one sample.
 
+    A sample may come flattened, or, with one channel, without its axis of channels.
+
     Raises:
         DataError: wrong shape, no samples, not numbers, NaN or infinity.
     """
     values = np.asarray(x)
-    features = int(np.prod(shape))
+    features = math.prod(shape)
     if values.dtype.kind not in "iufb":
         raise DataError(f"x holds {values.dtype}, numbers are wanted")
-    if values.ndim < 2 or len(values) == 0:
+    if values.ndim < 2 or values.size == 0:
         raise DataError(f"x has shape {values.shape}; (samples, {_comma(shape)}) with at least one sample is wanted")
     if values.dtype.kind == "f" and not np.all(np.isfinite(values)):
         raise DataError("x holds NaN or infinity")
-    if int(np.prod(values.shape[1:])) == features:
+    forms = {shape, (features,), shape[1:] if len(shape) == 3 and shape[0] == 1 else shape}
+    if values.shape[1:] in forms:
         return values.reshape(len(values), features)
-    if values.ndim > 2 and int(np.prod(values.shape[2:])) == features:
-        return values.reshape(len(values), values.shape[1], features)
+    if values.shape[2:] in forms:
+        return values.reshape(*values.shape[:2], features)
     raise DataError(
         f"x has shape {values.shape}; this network takes (samples, {_comma(shape)}) or (samples, T, {_comma(shape)})"
     )

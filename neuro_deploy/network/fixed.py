@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any, Literal
 
 import numpy as np
@@ -12,19 +14,21 @@ import numpy.typing as npt
 
 from neuro_deploy.errors import UnsupportedError
 from neuro_deploy.network.encoding import InputEncoding
-from neuro_deploy.network.topology import check_topology, depths
+from neuro_deploy.network.topology import check_timesteps, check_topology, depths
 from neuro_deploy.numerics.registers import (
     BIAS,
     BIAS_EXPONENT,
     DECAY,
     DECAY_UNITY,
     DELAY,
+    MAX_NEURONS,
     NEVER,
     STOCK_WEIGHT,
     THRESHOLD,
     WEIGHT_EXPONENT,
     IntArray,
     Register,
+    frozen,
 )
 
 Kind = Literal["input", "lif", "relay", "readout"]
@@ -52,13 +56,12 @@ class FixedPopulation:
     v_decay: IntArray = field(default_factory=lambda: np.asarray(0))
 
     def __post_init__(self) -> None:
-        if not self.shape or min(self.shape) < 1:
-            raise UnsupportedError(f"has shape {self.shape}; at least one neuron is wanted", where=self.name)
+        if not self.shape or min(self.shape) < 1 or self.neurons > MAX_NEURONS:
+            raise UnsupportedError(f"has shape {self.shape}; 1 to {MAX_NEURONS:,} neurons are wanted", where=self.name)
         bias = np.broadcast_to(self.bias, (self.neurons,)) if np.ndim(self.bias) == 0 else self.bias
         never = self.kind != "lif" and np.all(np.asarray(self.threshold) == NEVER)
-        threshold = np.asarray(NEVER) if never else THRESHOLD.check(self.threshold, self.name)
         object.__setattr__(self, "bias", self._parameter(bias, BIAS))
-        object.__setattr__(self, "threshold", frozen(threshold))
+        object.__setattr__(self, "threshold", frozen(NEVER) if never else self._parameter(self.threshold, THRESHOLD))
         object.__setattr__(self, "u_decay", self._parameter(self.u_decay, DECAY))
         object.__setattr__(self, "v_decay", self._parameter(self.v_decay, DECAY))
 
@@ -73,7 +76,7 @@ class FixedPopulation:
     @property
     def neurons(self) -> int:
         """How many."""
-        return int(np.prod(self.shape))
+        return math.prod(self.shape)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data; a parameter that differs between neurons as [lowest, highest]."""
@@ -100,8 +103,8 @@ class FixedPopulation:
 class FixedProjection:
     """Dense synapses: a_in += shift(weight @ s), where shift is << weight_exp, or >> -weight_exp rounding down.
 
-    weight: (target neurons, source neurons), int16. Ours are even, -256..254; a stock file whose weights have one
-    sign may hold odd ones. delay: () or like weight, 0..62 timesteps beyond the layer-synchronous timing.
+    weight: (target neurons, source neurons), int16. Ours are even, -256..254; in stock files some odd ones act, up to
+    255. delay: () or like weight, 0..62 timesteps beyond the layer-synchronous timing.
     A negative weight_exp shifts the sum that arrives in one timestep with one delay, as lava-nc does it.
     """
 
@@ -130,6 +133,13 @@ class FixedProjection:
         return f"{self.source} -> {self.target}"
 
     @property
+    def weight_bits(self) -> int:
+        """Bits of the smallest signed even register that holds every weight; odd weights take one more."""
+        low, high = int(self.weight.min()), int(self.weight.max())
+        step = 1 if np.any(self.weight % 2) else 2
+        return next(bits for bits in range(1, 10) if -(step << bits >> 1) <= low and high < step << bits >> 1)
+
+    @property
     def max_delay(self) -> int:
         """The longest delay, in timesteps."""
         return int(self.delay.max())
@@ -144,6 +154,7 @@ class FixedProjection:
             "nonzero": int(np.count_nonzero(self.weight)),
             "weight_min": int(self.weight.min()),
             "weight_max": int(self.weight.max()),
+            "weight_bits": self.weight_bits,
             "weight_exp": self.weight_exp,
             "max_delay": self.max_delay,
         }
@@ -180,8 +191,10 @@ class FixedNetwork:
 
     def __post_init__(self) -> None:
         check_topology(self.populations, self.projections)
-        if self.timesteps < 1:
-            raise UnsupportedError(f"timesteps is {self.timesteps}; at least 1 is wanted")
+        check_timesteps(self.timesteps)
+        if self.encoding.mode == "bias" and self.encoding.population not in {p.name for p in self.populations}:
+            raise UnsupportedError("the encoding names this population, which does not exist", where=self.entry)
+        object.__setattr__(self, "meta", MappingProxyType(dict(self.meta)))
         for projection in self.projections:
             want = (self.population(projection.target).neurons, self.population(projection.source).neurons)
             if projection.weight.shape != want:
@@ -190,11 +203,13 @@ class FixedNetwork:
                 )
         entry = self.population(self.entry)
         if entry.neurons != self._encoded_neurons():
-            raise UnsupportedError(f"has {entry.neurons} neurons, the encoding gives {self._encoded_neurons()}")
+            raise UnsupportedError(
+                f"has {entry.neurons} neurons, the encoding gives {self._encoded_neurons()}", where=self.entry
+            )
 
     def _encoded_neurons(self) -> int:
         weight = self.encoding.weight if self.encoding.mode == "bias" else None
-        return len(weight) if weight is not None and weight.ndim == 2 else int(np.prod(self.encoding.shape))
+        return len(weight) if weight is not None and weight.ndim == 2 else math.prod(self.encoding.shape)
 
     @property
     def entry(self) -> str:
@@ -243,13 +258,6 @@ class FixedNetwork:
         """
         encoded = self.encoding.encode(x)
         return encoded.reshape(*encoded.shape[:-1], *self.population(self.entry).shape)
-
-
-def frozen(array: npt.ArrayLike) -> IntArray:
-    """A read-only copy."""
-    copy = np.array(array)
-    copy.setflags(write=False)
-    return copy
 
 
 def _one_or_range(parameter: IntArray) -> int | list[int]:

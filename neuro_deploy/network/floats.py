@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,9 +11,12 @@ import numpy.typing as npt
 from neuro_deploy.errors import RangeError, UnsupportedError
 from neuro_deploy.network.encoding import GradedEncoding
 from neuro_deploy.network.fixed import Kind
-from neuro_deploy.network.topology import check_topology
+from neuro_deploy.network.topology import check_timesteps, check_topology
+from neuro_deploy.numerics.registers import frozen
 
 FloatArray = npt.NDArray[np.float64]
+MAX_THRESHOLD = 1e30
+"""Larger ones leave float64 once they are scaled."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,16 +40,18 @@ class Population:
             raise UnsupportedError(f"bias has shape {self.bias.shape}, ({self.neurons},) is wanted", where=self.name)
         if not np.all(np.isfinite(self.bias)):
             raise RangeError("bias holds NaN or infinity", where=self.name, hint="train again: the source is broken")
-        if self.kind == "lif" and not (1.0 <= self.tau < np.inf and 0.0 < self.v_threshold < np.inf):
+        if self.kind == "lif" and not (1.0 <= self.tau <= 4096 and 0.0 < self.v_threshold <= MAX_THRESHOLD):
             raise RangeError(
-                f"tau {self.tau}, v_threshold {self.v_threshold}; tau >= 1 and a finite threshold above 0 are wanted",
+                f"tau {self.tau}, v_threshold {self.v_threshold}; tau from 1 to 4096 and a threshold above 0, at most "
+                f"{MAX_THRESHOLD:g}, are wanted",
                 where=self.name,
             )
+        object.__setattr__(self, "bias", frozen(self.bias))
 
     @property
     def neurons(self) -> int:
         """How many."""
-        return int(np.prod(self.shape))
+        return math.prod(self.shape)
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +66,7 @@ class Projection:
         if not np.all(np.isfinite(self.weight)):
             where = f"{self.source} -> {self.target}"
             raise RangeError("weight holds NaN or infinity", where=where, hint="train again: the source is broken")
+        object.__setattr__(self, "weight", frozen(self.weight))
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,6 +80,7 @@ class Network:
 
     def __post_init__(self) -> None:
         check_topology(self.populations, self.projections)
+        check_timesteps(self.timesteps)
         for projection in self.projections:
             want = (self.population(projection.target).neurons, self.population(projection.source).neurons)
             if projection.weight.shape != want:

@@ -8,6 +8,7 @@ from graphlib import CycleError, TopologicalSorter
 from typing import Protocol
 
 from neuro_deploy.errors import UnsupportedError
+from neuro_deploy.numerics.registers import MAX_TIMESTEPS
 
 
 class Named(Protocol):
@@ -26,12 +27,24 @@ class Linked(Protocol):
     def target(self) -> str: ...
 
 
+def check_timesteps(timesteps: int) -> None:
+    """Check a number of timesteps.
+
+    Raises:
+        UnsupportedError: no whole number, or out of range.
+    """
+    if isinstance(timesteps, bool) or not isinstance(timesteps, int) or not 1 <= timesteps <= MAX_TIMESTEPS:
+        raise UnsupportedError(f"timesteps is {timesteps!r}; a whole number from 1 to {MAX_TIMESTEPS:,} is wanted")
+
+
 def check_topology(populations: Sequence[Named], projections: Sequence[Linked]) -> None:
     """Check that a network is feed-forward and that its populations stand in execution order.
 
     Raises:
-        UnsupportedError: double names, dangling projections, cycles, or populations out of order.
+        UnsupportedError: no populations, double names, dangling projections, cycles, or populations out of order.
     """
+    if not populations:
+        raise UnsupportedError("a network without populations")
     for name, count in Counter(population.name for population in populations).items():
         if count > 1:
             raise UnsupportedError(f"{count} populations are named so, one is allowed", where=name)

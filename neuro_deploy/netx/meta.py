@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from neuro_deploy.errors import FormatError
+from neuro_deploy.errors import FormatError, UnsupportedError
 from neuro_deploy.network import BiasEncoding, FixedNetwork, GradedEncoding, InputEncoding, SpikeEncoding
+from neuro_deploy.network.topology import check_timesteps
 from neuro_deploy.netx import schema
 from neuro_deploy.netx.hostile import SafeFile
 
@@ -23,7 +25,7 @@ class Meta:
     timesteps: int
     populations: tuple[str, ...]
     readout: str | None
-    encoding: InputEncoding | None
+    encoding: InputEncoding
 
 
 def meta_document(network: FixedNetwork) -> dict[str, Any]:
@@ -49,19 +51,37 @@ def read_meta(file: SafeFile) -> Meta | None:
         return None
     where = file.where(schema.META_DOCUMENT)
     try:
-        document = json.loads(file.text(schema.META_DOCUMENT))
-        version, timesteps = document["version"], document["timesteps"]
-        populations, readout = tuple(document["populations"]), document["readout"]
-        encoding = _read_encoding(file, document["encoding"])
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        document = json.loads(file.text(schema.META_DOCUMENT), parse_constant=_refuse_constant)
+        meta = Meta(
+            document,
+            document["timesteps"],
+            _names(document["populations"]),
+            document["readout"],
+            _read_encoding(file, document["encoding"]),
+        )
+        version = document["version"]
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise FormatError(f"is not what this tool writes: {type(error).__name__} {error}", where=where) from error
     if version != schema.META_VERSION:
         raise FormatError(f"has version {version!r}, this tool reads {schema.META_VERSION}", where=where)
-    if not isinstance(timesteps, int) or not 1 <= timesteps <= schema.MAX_TIMESTEPS:
-        raise FormatError(f"timesteps is {timesteps!r}; 1 to {schema.MAX_TIMESTEPS:,} is allowed", where=where)
-    if not all(isinstance(name, str) and name for name in populations) or len(set(populations)) != len(populations):
-        raise FormatError("population names must be different, not empty and text", where=where)
-    return Meta(document, timesteps, populations, readout, encoding)
+    try:
+        check_timesteps(meta.timesteps)
+    except UnsupportedError as error:
+        raise FormatError(error.what, where=where) from error
+    return meta
+
+
+def _refuse_constant(constant: str) -> None:
+    raise ValueError(f"{constant} is no number")
+
+
+def _names(names: Any) -> tuple[str, ...]:
+    """Names of populations: a list of different, printable texts."""
+    if not isinstance(names, list) or not all(isinstance(n, str) and n and n.isprintable() for n in names):
+        raise ValueError("population names must be a list of printable texts")
+    if len(set(names)) != len(names):
+        raise ValueError("population names must be different")
+    return tuple(names)
 
 
 def _encoding_document(encoding: InputEncoding) -> dict[str, Any]:
@@ -81,7 +101,7 @@ def _encoding_document(encoding: InputEncoding) -> dict[str, Any]:
 
 def _read_encoding(file: SafeFile, document: Mapping[str, Any]) -> InputEncoding:
     shape = tuple(int(n) for n in document["shape"])
-    if not shape or min(shape) < 1 or int(np.prod(shape, dtype=object)) > schema.MAX_ELEMENTS:
+    if not shape or min(shape) < 1 or math.prod(shape) > schema.MAX_ELEMENTS:
         raise ValueError(f"shape {shape}")
     if document["mode"] == "graded":
         scale, low, levels = float(document["scale"]), float(document["low"]), int(document["levels"])
@@ -94,7 +114,7 @@ def _read_encoding(file: SafeFile, document: Mapping[str, Any]) -> InputEncoding
             raise ValueError("integers must be graded")
         weight = file.numbers(schema.META_WEIGHT).astype(np.float64)
         offset = file.numbers(schema.META_OFFSET).astype(np.float64)
-        if weight.ndim != 2 or weight.shape[1] != int(np.prod(shape)) or offset.shape != weight.shape[:1]:
+        if weight.ndim != 2 or weight.shape[1] != math.prod(shape) or offset.shape != weight.shape[:1]:
             raise ValueError(f"host weights have shape {weight.shape}, offsets {offset.shape}, samples {shape}")
         return BiasEncoding(str(document["population"]), shape, weight, offset, integers)
     if document["mode"] == "spikes":

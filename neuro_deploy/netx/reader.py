@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,12 +17,13 @@ from neuro_deploy.network import (
     FixedProjection,
     InputEncoding,
     SpikeEncoding,
+    check_readout,
 )
 from neuro_deploy.netx import schema
 from neuro_deploy.netx.hostile import SafeFile, opened
 from neuro_deploy.netx.meta import Meta, read_meta
 from neuro_deploy.netx.stock import stock_weight
-from neuro_deploy.numerics.registers import DECAY_UNITY, NEVER, IntArray
+from neuro_deploy.numerics.registers import DECAY_UNITY, MAX_NEURONS, NEVER, IntArray
 
 
 def read(path: str | Path, timesteps: int | None = None) -> FixedNetwork:
@@ -78,8 +80,26 @@ class _Chain:
         if not self.projections or self.encoding is None:
             raise FormatError("no dense layer", where=self.file.where("layer"))
         self._mark_output()
+        if self.meta:
+            self._check_meta(self.meta)
         meta = self.meta.document if self.meta else {}
-        return FixedNetwork(tuple(self.populations), tuple(self.projections), timesteps, self.encoding, meta)
+        network = FixedNetwork(tuple(self.populations), tuple(self.projections), timesteps, self.encoding, meta)
+        if self.meta:  # a stock readout has no neuron to spike
+            check_readout(network)
+        return network
+
+    def _check_meta(self, meta: Meta) -> None:
+        """What /meta says must be what the layers hold."""
+        last, first = self.populations[-1], self.populations[0]
+        driven = meta.encoding.population if isinstance(meta.encoding, BiasEncoding) else None
+        said = (meta.populations, meta.readout, driven)
+        entry = first.name if first.kind == "lif" else None
+        found = (tuple(p.name for p in self.populations), last.name if last.kind == "readout" else None, entry)
+        if said != found:
+            raise FormatError(
+                f"names populations, readout and driven population {said}, the layers hold {found}",
+                where=self.file.where(schema.META_DOCUMENT),
+            )
 
     def _layers(self) -> Iterator[str]:
         names = self.file.names("layer")
@@ -93,9 +113,14 @@ class _Chain:
 
     def _shape(self, layer: str) -> tuple[int, ...]:
         shape = self.file.numbers(f"{layer}/shape").reshape(-1)
-        if len(shape) > 3 or np.any(shape < 1) or np.any(shape != np.trunc(shape)) or np.prod(shape) > 2**31:
-            raise FormatError(f"is {shape}; one to three sizes of at least 1 are wanted", where=self.file.where(layer))
-        return tuple(int(n) for n in shape)
+        sizes = tuple(int(n) for n in shape)
+        whole = len(sizes) <= 3 and min(sizes) >= 1 and bool(np.all(shape == np.trunc(shape)))
+        if not whole or math.prod(sizes) > MAX_NEURONS:
+            raise FormatError(
+                f"is {shape}; one to three sizes of at least 1, together at most {MAX_NEURONS:,}, are wanted",
+                where=self.file.where(f"{layer}/shape"),
+            )
+        return sizes
 
     def _name(self, fallback: str) -> str:
         names = self.meta.populations if self.meta else ()
@@ -106,8 +131,8 @@ class _Chain:
         if not self.file.has(f"{layer}/neuron"):
             return
         name = self._name("input")
-        if self.meta and isinstance(self.meta.encoding, BiasEncoding):
-            self.encoding = replace(self.meta.encoding, population=name)
+        if self.meta:
+            self.encoding = self.meta.encoding
         else:
             weight = self._number(f"{layer}/weight", schema.INPUT_WEIGHT_DEFAULT)
             offset = self._number(f"{layer}/bias", 0)
@@ -125,9 +150,10 @@ class _Chain:
     def _dense(self, layer: str) -> None:
         if self.file.has(f"{layer}/weight/imag") or self.file.has(f"{layer}/weight_rec"):
             raise UnsupportedError("complex and recurrent weights are not run", where=self.file.where(layer))
-        shape = (int(np.prod(self._shape(layer))),)
+        shape = (math.prod(self._shape(layer)),)
         written = self.file.field(layer, schema.WEIGHT)
-        if written.size % shape[0]:
+        flat = written.ndim == 1 and written.size % shape[0] == 0
+        if not flat and (written.ndim != 2 or len(written) != shape[0]):
             raise FormatError(
                 f"has shape {written.shape}, which does not fit {shape[0]} neurons",
                 where=self.file.where(f"{layer}/weight"),
@@ -149,12 +175,9 @@ class _Chain:
         self.projections.append(FixedProjection(source.name, name, weight.weight, weight.weight_exp, delay))
 
     def _graded_or_spikes(self, features: int) -> None:
-        if self.meta and self.meta.encoding and self.meta.encoding.mode != "bias":
-            self.encoding = self.meta.encoding
-        else:
-            shape = self.shape if self.shape and int(np.prod(self.shape)) == features else (features,)
-            self.encoding = SpikeEncoding(shape)
-        self.populations.append(FixedPopulation(self._name("input"), "input", (features,)))
+        shape = self.shape if self.shape and math.prod(self.shape) == features else (features,)
+        self.encoding = self.meta.encoding if self.meta else SpikeEncoding(shape)
+        self.populations.append(FixedPopulation(self._name("input"), "input", shape))
 
     def _neuron(self, layer: str) -> _Neuron:
         """The neuron group, or the stock reader's default: an integrator without leak that never spikes."""

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from neuro_deploy.numerics.registers import BIAS, DECAY, DELAY, STOCK_WEIGHT, THRESHOLD, Register
+from neuro_deploy.numerics.registers import BIAS, DECAY, DELAY, MAX_TIMESTEPS, STOCK_WEIGHT, THRESHOLD, Register
 
-MAX_ELEMENTS = 2**30
-"""Numbers in one dataset. Larger ones are refused before memory is taken."""
+MAX_ELEMENTS = 2**27
+"""Numbers in one dataset, 1 GB each time it is held as float64. Larger ones are refused before memory is taken."""
 MAX_LAYERS = 4096
-MAX_TIMESTEPS = 1_000_000
+"""Our own limit: far more than any chain has."""
 META_VERSION = 1
 
 CUBA_TYPES = ("CUBA", "LOIHI")

@@ -11,14 +11,14 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from neuro_deploy.errors import RangeError, UnsupportedError
+from neuro_deploy.errors import UnsupportedError
 from neuro_deploy.files import atomic_write
 from neuro_deploy.lava_compat import blocks, require
-from neuro_deploy.network import BiasEncoding, FixedNetwork, FixedPopulation, FixedProjection, state_bounds
+from neuro_deploy.network import BiasEncoding, FixedNetwork, FixedPopulation, FixedProjection, check_readout
 from neuro_deploy.netx import schema
 from neuro_deploy.netx.meta import meta_document
 from neuro_deploy.netx.stock import unchanged
-from neuro_deploy.numerics.registers import THRESHOLD, THRESHOLD_SHIFT, WEIGHT
+from neuro_deploy.numerics.registers import THRESHOLD, WEIGHT
 
 
 def write(network: FixedNetwork, path: str | Path) -> None:
@@ -33,14 +33,16 @@ def write(network: FixedNetwork, path: str | Path) -> None:
     layers = _chain(network)
     for projection in layers:
         _check_synapses(projection)
-    last = network.output
-    if last.kind == "readout":
-        _check_readout(network, last)
+    _check_written(network)
+    check_readout(network)
     require()
     with atomic_write(path) as temporary, h5py.File(temporary, "w") as file:
         chain = file.create_group("layer")
         _export_input(network, chain.create_group("0"))
-        for index, projection in enumerate(layers, start=1):
+        spatial = len(network.populations[0].shape) > 1
+        if spatial:
+            blocks.flatten_block(network.populations[0].shape).export_hdf5(chain.create_group("1"))
+        for index, projection in enumerate(layers, start=1 + spatial):
             block = blocks.dense_block(projection, _with_hardware_threshold(network.population(projection.target)))
             block.export_hdf5(chain.create_group(str(index)))
         _write_meta(network, file)
@@ -57,6 +59,22 @@ def _chain(network: FixedNetwork) -> tuple[FixedProjection, ...]:
     return network.projections
 
 
+def _check_written(network: FixedNetwork) -> None:
+    """What the file's layers have no place for is refused, not dropped."""
+    if isinstance(network.encoding, BiasEncoding):
+        if network.encoding.weight.ndim != 2:
+            raise UnsupportedError("a stock input layer is not written again: the file it came from is NetX already")
+        if np.any(network.population(network.entry).bias):
+            raise UnsupportedError("has a bias of its own beside the data; an input layer has one", where=network.entry)
+    for population in network.computed[1:] if network.encoding.mode == "bias" else network.computed:
+        if len(population.shape) != 1:
+            raise UnsupportedError(
+                f"has shape {population.shape}; a dense layer's neurons stand in a row", where=population.name
+            )
+    if not network.projections:
+        raise UnsupportedError("a network without projections is not written")
+
+
 def _check_synapses(projection: FixedProjection) -> None:
     WEIGHT.check(projection.weight, projection.name)
     if projection.weight_exp or projection.max_delay:
@@ -66,16 +84,6 @@ def _check_synapses(projection: FixedProjection) -> None:
             "the stock NetX reader would change these weights (none is positive, the lowest is a power of two)",
             where=projection.name,
             hint="keep one weight above 0",
-        )
-
-
-def _check_readout(network: FixedNetwork, readout: FixedPopulation) -> None:
-    reach = state_bounds(network)[readout.name].v
-    if reach > THRESHOLD.high << THRESHOLD_SHIFT:
-        raise RangeError(
-            f"v can reach {reach:,}, but hardware spikes above {THRESHOLD.high << THRESHOLD_SHIFT:,} at the latest",
-            where=readout.name,
-            hint="fewer timesteps, or smaller weights",
         )
 
 
@@ -100,7 +108,10 @@ def _export_input(network: FixedNetwork, group: h5py.Group) -> None:
 
 
 def _write_meta(network: FixedNetwork, file: h5py.File) -> None:
-    text = json.dumps(meta_document(network), allow_nan=False)
+    try:
+        text = json.dumps(meta_document(network), allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise UnsupportedError(f"meta holds what JSON does not: {error}") from error
     file.create_dataset(schema.META_DOCUMENT, data=text, dtype=h5py.string_dtype())
     if isinstance(network.encoding, BiasEncoding):
         file.create_dataset(schema.META_WEIGHT, data=network.encoding.weight)

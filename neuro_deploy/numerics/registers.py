@@ -17,6 +17,13 @@ from neuro_deploy.errors import RangeError
 IntArray = npt.NDArray[np.signedinteger[Any]]
 
 
+def frozen(array: npt.ArrayLike) -> npt.NDArray[Any]:
+    """A read-only copy."""
+    copy = np.array(array)
+    copy.setflags(write=False)
+    return copy
+
+
 @dataclass(frozen=True)
 class Register:
     """A range of whole numbers: ``low`` to ``high``, every ``step``-th of them."""
@@ -57,6 +64,13 @@ BIAS = Register("bias mantissa", -4_095, 4_095, "LAVA: 13 bits signed, symmetric
 DECAY = Register("decay", 0, 4_096, "LAVA: 12 bits; 4096 empties the state every timestep")
 DELAY = Register("delay", 0, 62, "NETX: create_dense clamps at 62")
 PAYLOAD = Register("input value", 0, 255, "8-bit graded spike")
+
+MAX_TIMESTEPS = 65_536
+"""Timesteps of one sample. Our own limit: a run keeps every timestep of a batch in memory."""
+MAX_WIDTH = 2**20
+"""Neurons of one layer of an MLP. Our own limit: far more than any chip of today holds."""
+MAX_NEURONS = 2**24
+"""Neurons of one population. Our own limit: some 100 MB for each of its parameters."""
 
 BIAS_EXPONENT = 6
 """bias = mantissa << 6. Source: NETX, fixed in ``get_neuron_params``."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,8 +37,8 @@ class Lower:
                     raise UnsupportedError("a second input; one is allowed", where=node.name)
                 entry = node.operator
                 encoding = GradedEncoding(entry.shape, entry.scale, entry.low, entry.levels)
-                features = int(np.prod(entry.shape))
-                populations.append(Population(node.name, "input", (features,), np.zeros(features)))
+                shape = entry.shape if len(entry.shape) == 3 else (math.prod(entry.shape),)
+                populations.append(Population(node.name, "input", shape, np.zeros(math.prod(shape))))
             elif isinstance(node.operator, LIF | Readout):
                 source, dense = _dense_before(graph, node)
                 populations.append(_population(node, dense))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
-from neuro_deploy.errors import RangeError, UnsupportedError
+from neuro_deploy.errors import RangeError, UnsupportedError, UsageError
 from neuro_deploy.network import (
     BiasEncoding,
     Bounds,
@@ -32,6 +32,12 @@ from neuro_deploy.passes.scale import (
 
 InputMode = Literal["graded", "bias"]
 STATES = "24-bit states"
+HINTS = {
+    STATES: "many inputs of full range meet in a neuron: --input bias, or train with fewer input levels",
+    "bias": "biases are large beside the weights, as with inputs of many levels: --input bias, or fewer levels",
+}
+SHRINK = 1.0001
+"""A little more than needed, so that rounding does not undo it."""
 MIN_WEIGHT_BITS = 4
 """Below this, a conversion is refused rather than left without weights."""
 
@@ -51,6 +57,10 @@ class Quantize:
     input: InputMode = "graded"
 
     name = "quantize"
+
+    def __post_init__(self) -> None:
+        if self.input not in get_args(InputMode):
+            raise UsageError(f"no input {self.input!r}; {' or '.join(get_args(InputMode))} is wanted")
 
     def __call__(self, network: Network) -> tuple[FixedNetwork, tuple[QuantizedPopulation, ...]]:
         """The fixed network, and what was done to each population.
@@ -78,6 +88,10 @@ class Quantize:
         if source != network.populations[0].name:
             return _Layer(population, source, weight, bias, None)
         encoding = network.encoding
+        if self.input == "bias" and population.kind != "lif":
+            raise UnsupportedError(
+                "is fed by the input itself; input by bias needs a hidden layer", where=population.name
+            )
         if self.input == "bias":
             return _Layer(population, source, weight, bias, _largest_current(network, weight, bias))
         return _Layer(population, source, weight * encoding.scale, bias + weight.sum(axis=1) * encoding.low, None)
@@ -112,19 +126,20 @@ def _extended(fixed: FixedNetwork, layer: _Layer) -> tuple[FixedNetwork, Quantiz
         excess = _excess(longer.output, bounds)
         if excess <= 1:
             report = _report(layer, scale, longer, bounds)
-            _check_resolution(report)
+            if layer.current is None and np.any(layer.weight):
+                _check_resolution(report)
             return longer, report
-        scale = at_most(layer.population, scale.k / (excess * 1.0001), STATES)
+        scale = at_most(layer.population, scale.k / (excess * SHRINK), STATES)
 
 
 def _check_resolution(report: QuantizedPopulation) -> None:
-    """Weights that the proof shrinks to nothing would make a network that computes something else."""
-    if report.limited_by == STATES and report.weight_bits < MIN_WEIGHT_BITS:
+    """Weights that a limit shrinks to nothing would make a network that computes something else."""
+    if report.weight_bits < MIN_WEIGHT_BITS:
         raise RangeError(
-            "so many inputs of full range meet in a neuron that u stays within 24 bits for certain only with weights "
-            f"of {report.weight_bits:.1f} bits; at least {MIN_WEIGHT_BITS} are wanted",
+            f"the limit of {report.limited_by} leaves weights of {report.weight_bits:.1f} bits; "
+            f"at least {MIN_WEIGHT_BITS} are wanted",
             where=report.name,
-            hint="--input bias puts the first layer's current into the bias, or train with fewer input levels",
+            hint=HINTS.get(report.limited_by, "check the source's biases, batch norms and thresholds"),
         )
 
 

@@ -42,24 +42,30 @@ def load_data(source: str, part: Literal["test", "train", "all"] | None = None) 
     """``digits`` or ``FILE.npz`` with ``x`` and perhaps ``y``.
 
     part: "test" is every fifth sample, from the first on, "train" the rest. Not named: the held-out digits, and all
-    of a file.
+    of a file. Floats of a file that are all whole numbers, some above 1, are pixels that were saved as floats, and
+    become integers.
 
     Raises:
         UsageError: a name that is neither.
         FileError, FormatError, DataError: a file that is not there, broken, or without usable arrays.
     """
+    return take_part(_load(source), part or ("test" if source == "digits" else "all"))
+
+
+def _load(source: str) -> Data:
     if source == "digits":
-        return _part(_digits(), part or "test")
+        return _digits()
     if not source.endswith(".npz"):
         raise UsageError(f"no data set {source!r}", hint="give digits, or a FILE.npz with arrays x and, if labelled, y")
     path = existing_file(Path(source))
     arrays = read_npz(path)
     if "x" not in arrays:
         raise DataError(f"has no array x, only {', '.join(arrays) or 'nothing'}", where=str(path))
-    return _part(Data(source, _samples(arrays["x"], path), _labels(arrays, path)), part or "all")
+    return Data(source, _samples(arrays["x"], path), _labels(arrays, path))
 
 
-def _part(data: Data, part: str) -> Data:
+def take_part(data: Data, part: str) -> Data:
+    """ "test": every fifth sample, from the first on; "train": the rest; "all"."""
     held_out = np.arange(len(data.x)) % HELD_OUT == 0
     if part == "all":
         return data
@@ -77,7 +83,8 @@ def _samples(x: np.ndarray, path: Path) -> np.ndarray:
         raise DataError(f"has shape {x.shape}; (samples, ...) with at least one sample is wanted", where=where)
     if x.dtype.kind == "f" and not np.all(np.isfinite(x)):
         raise DataError("holds NaN or infinity", where=where)
-    return x
+    pixels = x.dtype.kind == "f" and x.max() > 1 and bool(np.all(x == np.rint(x))) and np.abs(x).max() < 2**31
+    return x.astype(np.int64) if pixels else x
 
 
 def _labels(arrays: dict[str, np.ndarray], path: Path) -> npt.NDArray[np.int64] | None:

@@ -16,6 +16,9 @@ from neuro_deploy.progress import Progress, silent
 from neuro_deploy.training.data import Data
 from neuro_deploy.training.recipes import Recipe
 
+MAX_CLASSES = 100_000
+"""Our own limit: a readout neuron per class."""
+
 
 @dataclass(frozen=True, eq=False)
 class Trained:
@@ -46,6 +49,8 @@ def train(recipe: Recipe, fit: Data, held_out: Data, *, seed: int, progress: Pro
 
 def _train(recipe: Recipe, fit: Data, held_out: Data, seed: int, progress: Progress) -> Trained:
     x, y = _tensors(fit)
+    if len(x) < 2:
+        raise DataError(f"has {len(x)} sample to train on, at least 2 are wanted", where=fit.name)
     classes = int(y.max()) + 1
     generator = torch.Generator().manual_seed(seed)
     with torch.random.fork_rng(devices=[]):
@@ -57,7 +62,7 @@ def _train(recipe: Recipe, fit: Data, held_out: Data, seed: int, progress: Progr
     for epoch in range(recipe.epochs):
         model.train()
         for chosen in torch.split(torch.randperm(len(x), generator=generator), recipe.batch):
-            if len(chosen) < 2:  # batch norm needs two
+            if len(chosen) < 2:  # batch norm needs two; the next epoch draws others
                 continue
             noise = recipe.noise * torch.randn(x[chosen].shape, generator=generator)
             logits = model(x[chosen] + noise)
@@ -99,7 +104,7 @@ def accuracy(model: SpikingMLP, data: Data) -> float:
 def _tensors(data: Data) -> tuple[torch.Tensor, torch.Tensor]:
     if data.y is None:
         raise DataError("has no labels (y), training needs them", where=data.name)
-    if data.y.min() < 0 or data.y.max() >= 100_000:
+    if data.y.min() < 0 or data.y.max() >= MAX_CLASSES:
         raise DataError(f"has labels from {data.y.min()} to {data.y.max()}; 0, 1, 2, ... are wanted", where=data.name)
     values = data.x / data.levels if data.x.dtype.kind in "iub" else data.x
     if values.min() < 0 or values.max() > 1:

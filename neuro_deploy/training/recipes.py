@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Recipe:
-    """Adam with one-cycle learning rate, cross entropy of the time-averaged logits.
+    """AdamW with one-cycle learning rate, cross entropy of the time-averaged logits.
 
     hidden: widths of the hidden layers. noise: standard deviation added to samples in training, model units.
     threads: of torch; with one, sums always come in the same order, so that a seed gives the same weights every time.

@@ -15,6 +15,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+import torch
 from conftest import Trained
 
 from neuro_deploy.cli import main
@@ -61,6 +62,12 @@ def test_wrong_usage_exits_2() -> None:
         ["train"],
         ["run", "x.net", "--data", "digits", "--engine", "x"],
         ["train", "mlp", "-x"],
+    ):
+        cli(*arguments, code=2)
+    for arguments in (
+        ["run", "x.net", "--data", "digits", "--samples", "0"],
+        ["inspect", "x.net", "--timesteps", "100000000000"],
+        ["train", "mlp", "--data", "digits", "-o", "x", "--seed", "99999999999999999999999"],
     ):
         cli(*arguments, code=2)
     assert "whole numbers above 0" in cli("train", "mlp", "--data", "digits", "-o", "x", "--hidden", "a", code=2).stderr
@@ -164,7 +171,7 @@ def test_one_changed_weight_is_found(digits_net: Path, trained: Trained, tmp_pat
     copy = tmp_path / "copy.net"
     shutil.copy(digits_net, copy)
     with h5py.File(copy, "a") as file:
-        weight = file[f"layer/{layer}/weight"]
+        weight = file[f"layer/{layer + 1}/weight"]
         busiest = int(np.argmax(np.abs(weight[3])))
         weight[3, busiest] = -weight[3, busiest]
     population = ["fc1.lif", "fc2.lif", "readout"][layer - 1]
@@ -223,7 +230,20 @@ def test_misuse_of_every_command_exits_1_with_one_message(
     truncated_net, truncated_pt = broken / "truncated.net", broken / "truncated.pt"
     truncated_net.write_bytes(digits_net.read_bytes()[:20_000])
     truncated_pt.write_bytes(trained.checkpoint.read_bytes()[:20_000])
-    nets = [broken / name for name in ("empty.net", "text.net", "truncated.net", "none.net", "folder.net", "nan.npz")]
+    nan_net, shape_net, nan_pt, shape_pt = (broken / name for name in ("nan.net", "shape.net", "nan.pt", "shape.pt"))
+    for path, change in ((nan_net, {"data": np.nan}), (shape_net, {"shape": (3, 5)})):
+        shutil.copy(digits_net, path)
+        with h5py.File(path, "a") as file:
+            weight = file["layer/2/weight"][()] * change.get("data", 1)
+            del file["layer/2/weight"]
+            file["layer/2/weight"] = np.resize(weight, change.get("shape", weight.shape))
+    for path, weight in ((nan_pt, torch.full((128, 64), float("nan"))), (shape_pt, torch.zeros(3, 5))):
+        content = torch.load(trained.checkpoint, weights_only=True)
+        content["state_dict"]["fc1.linear.weight"] = weight
+        torch.save(content, path)
+    nets = [nan_net, shape_net] + [
+        broken / name for name in ("empty.net", "text.net", "truncated.net", "none.net", "folder.net", "nan.npz")
+    ]
     checkpoints = [
         broken / name for name in ("empty.pt", "text.pt", "truncated.pt", "none.pt", "nan.npz", "folder.net")
     ]
@@ -239,26 +259,35 @@ def test_misuse_of_every_command_exits_1_with_one_message(
     cases += [
         ["train", "mlp", "--data", broken / "unlabelled.npz", "-o", out / "x.pt"],
         ["train", "mlp", "--data", "digits", "-o", out / "no" / "x.pt"],
-        ["train", "mixer", "--data", "digits", "-o", out / "x.pt"],
         ["convert", trained.checkpoint, "-o", out / "no" / "x.net"],
         ["convert", trained.checkpoint, "-o", out],
-        ["map", digits_net, "--profile", "loihi3"],
+        ["convert", trained.checkpoint, "-o", trained.checkpoint],
+        ["inspect", digits_net, "--timesteps", "640"],
+        ["inspect", "x" * 300 + ".net"],
+        ["inspect", "run[/b].net"],
         ["map", digits_net, "--profile", broken / "empty.toml"],
         ["map", digits_net, "--profile", broken / "text.toml"],
         ["profiles", broken / "none.toml"],
-        ["run", digits_net, "--data", "cifar"],
-        ["run", digits_net, "--data", "digits", "--samples", "0"],
         ["run", digits_net, "--data", "digits", "-o", digits_net],
-        ["verify", digits_net, "--data", "digits", "--against", "nengo"],
-        ["verify", digits_net, "--data", "digits", "--against", ""],
         ["demo", "-o", digits_net],
     ]
-    for case in cases:  # in this process, which saves a minute and a half of imports
+    usage = [
+        ["train", "mixer", "--data", "digits", "-o", out / "x.pt"],
+        ["map", digits_net, "--profile", "loihi3"],
+        ["run", digits_net, "--data", "cifar"],
+        ["verify", digits_net, "--data", "digits", "--against", "nengo"],
+        ["verify", digits_net, "--data", "digits", "--against", ""],
+        ["verify", digits_net, "--data", "digits", "--against", "native"],
+        ["train", "mlp", "--data", "digits", "-o", out / "x.pt", "--hidden", "1000000000000"],
+    ]
+    for case, code in [(case, 1) for case in cases] + [
+        (case, 2) for case in usage
+    ]:  # in this process, which saves a minute and a half of imports
         monkeypatch.setattr(sys, "argv", ["neuro-deploy", *map(str, case)])
         with pytest.raises(SystemExit) as left:
             main()
         stdout, stderr = capsys.readouterr()
-        assert left.value.code == 1, case
+        assert left.value.code == code, case
         assert stderr.startswith("error: "), case
         assert len(stderr.strip().splitlines()) <= 3, (case, stderr)
         assert stdout == "", case
@@ -300,3 +329,47 @@ def test_ctrl_c_leaves_no_file_and_no_process(digits_net: Path, tmp_path: Path, 
 
 def running() -> str:
     return subprocess.run(["ps", "-eww", "-o", "args"], capture_output=True, text=True, check=True).stdout
+
+
+@pytest.mark.lava
+def test_names_are_shown_as_they_are(digits_net: Path, tmp_path: Path) -> None:
+    """Square brackets in a path, a population or a profile are no markup."""
+    net = tmp_path / "runs[bold]" / "n[/x].net"
+    net.parent.mkdir()
+    shutil.copy(digits_net, net)
+    with h5py.File(net, "a") as file:
+        document = json.loads(file["meta/document"][()])
+        document["populations"][1] = "[/x]"
+        del file["meta/document"]
+        file["meta/document"] = json.dumps(document)
+    profile = tmp_path / "p.toml"
+    profile.write_text(
+        (Path(__file__).parents[2] / "hw_profiles" / "loihi2.toml").read_text().replace("one chip", "[/y]")
+    )
+    assert "n[/x].net: 202 neurons" in cli("inspect", net).stdout
+    assert "[/y]" in cli("map", net, "--profile", profile).stdout
+    assert "[/x]" in cli("run", net, "--data", "digits", "--samples", 3, "--profile", profile).stdout
+    assert "[/x]" in cli("verify", net, "--data", "digits", "--samples", 3).stdout
+
+
+@pytest.mark.lava
+def test_python_files_in_the_current_folder_are_not_run(digits_net: Path, tmp_path: Path) -> None:
+    (tmp_path / "numpy.py").write_text("raise SystemExit('the folder of the user was run')")
+    program = Path(sys.executable).parent / "neuro-deploy"
+    arguments = ["run", digits_net, "--data", "digits", "--samples", "2", "--engine", "lava"]
+    for command in (arguments, ["doctor"]):
+        done = subprocess.run([program, *command], cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        assert "was run" not in done.stdout + done.stderr
+
+
+def test_options_written_twice_say_the_same() -> None:
+    from typing import get_args
+
+    from neuro_deploy.cli.convert import InputMode
+    from neuro_deploy.cli.run import EngineName
+    from neuro_deploy.engines import ENGINES
+    from neuro_deploy.passes import InputMode as Wanted
+
+    assert {mode.value for mode in InputMode} == set(get_args(Wanted))
+    assert {engine.value for engine in EngineName} == set(ENGINES)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 import neuro_deploy as nd
 from neuro_deploy.counters import count
+from neuro_deploy.errors import DataError
 from neuro_deploy.hardware import load_profile
 from neuro_deploy.mapping import map_network
 from neuro_deploy.network import FixedNetwork
@@ -34,7 +36,7 @@ def test_synops_over_cores_are_spikes_times_fan_out(network: FixedNetwork, seed:
     assert totals["neuron_updates"] == network.neurons * network.timesteps * result.samples
 
 
-def test_per_timestep_counts_equal_a_loop_over_synapses_and_delays() -> None:
+def test_per_timestep_counts_equal_a_loop_over_synapses_delayed_or_not() -> None:
     network = chain(4, (4, 5, 3), timesteps=8, mode="spikes", max_delay=3)
     mapping = nd.map(network)
     result = nd.run(network, samples_for(network, 4, count=2), record=("spikes",))
@@ -42,13 +44,30 @@ def test_per_timestep_counts_equal_a_loop_over_synapses_and_delays() -> None:
     want = np.zeros((len(mapping.cores), 8), np.int64)
     for row, core in enumerate(mapping.cores):
         for projection in network.inputs_of(core.population):
-            for target in range(core.start, core.stop):
-                for source in range(projection.weight.shape[1]):
-                    for t in range(8):
-                        arrival = t + int(projection.delay[target, source])
-                        if arrival < 8:
-                            want[row, arrival] += result.spikes[projection.source][:, t, source].sum()
+            for source in range(projection.weight.shape[1]):
+                for _ in range(core.start, core.stop):
+                    want[row] += result.spikes[projection.source][:, :, source].sum(axis=0, dtype=np.int64)
     np.testing.assert_array_equal(counts.synops, want)
+    fan_out = {"input": 5, "p1": 3}
+    assert counts.total("synops") == sum(result.counts[name].sum() * fan_out[name] for name in fan_out)
+
+
+def test_multiplications_of_the_host_and_one_bit_payloads() -> None:
+    driven = chain(1, (6, 5, 3), mode="bias")
+    result = nd.run(driven, samples_for(driven, 1, count=4))
+    model = nd.measure(driven, result, nd.map(driven)).to_dict()["energy"]["paper_45nm"]
+    assert model["multiply_accumulates"] == model["multiply_accumulates_of_the_host"] == 6 * 6 * 4
+    graded = chain(1, (6, 5, 3))
+    one_bit = replace(graded, encoding=replace(graded.encoding, levels=1))
+    result = nd.run(one_bit, samples_for(one_bit, 1))
+    assert nd.measure(one_bit, result, nd.map(one_bit)).to_dict()["energy"]["paper_45nm"]["multiply_accumulates"] == 0
+
+
+@pytest.mark.parametrize("labels", [[0], [[0], [1], [2]], 1])
+def test_labels_must_be_one_per_sample(labels: object) -> None:
+    network = chain(2, (6, 5, 3))
+    with pytest.raises(DataError, match=r"labels have shape .*; \(3,\) is wanted, one per sample"):
+        nd.run(network, samples_for(network, 2)).accuracy(labels)
 
 
 def test_a_spike_is_delivered_once_to_every_core_of_its_targets() -> None:

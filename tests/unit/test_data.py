@@ -143,6 +143,24 @@ def checkpoint(path: Path, **changes: object) -> Path:
         ),
         ({"state": {"fc1.bn.running_var": -torch.ones(3)}}, "fc1.bn.running_var: holds a negative variance"),
         ({"state": {"fc1.bn.weight": "text"}}, "fc1.bn.weight: is not a dense real tensor"),
+        ({"state": {"fc1.linear.weight": torch.eye(3, 4).to_sparse()}}, "is not a dense real tensor"),
+        ({"state": {"fc1.linear.weight": torch.zeros(3, 4, device="meta")}}, "is not a dense real tensor"),
+        ({"state": {"fc1.linear.weight": torch.zeros(3, 4, dtype=torch.complex64)}}, "real numbers are wanted"),
+        (
+            {"state": {"attention.weight": torch.zeros(1)}},
+            "holds 1 tensors that the model does not have: attention.weight",
+        ),
+        (
+            {"config": {"widths": [4, 3, 2], "timesteps": 4.7, "tau": 2.0, "v_threshold": 1.0}},
+            "configuration is broken",
+        ),
+        ({"config": {"widths": "432", "timesteps": 4, "tau": 2.0, "v_threshold": 1.0}}, "configuration is broken"),
+        (
+            {"config": {"widths": [4, 3, 2], "timesteps": 10**9, "tau": 2.0, "v_threshold": 1.0}},
+            "timesteps is 1000000000",
+        ),
+        ({"config": {"widths": [4, 3, 2], "timesteps": 4, "tau": 2.0, "v_threshold": 1e308}}, "v_threshold 1e.308"),
+        ({"version": torch.ones(2)}, "has version"),
         ({"state": {"fc1.linear.weight": torch.zeros(1).expand(3, 4)}}, "which its data do not hold"),
         ({"config": {"widths": [4, 3, 2], "timesteps": 0, "tau": 2.0, "v_threshold": 1.0}}, "timesteps"),
         ({"config": {"widths": [4, 3, 2], "timesteps": 4, "tau": 0.5, "v_threshold": 1.0}}, "tau 0.5"),
@@ -160,3 +178,41 @@ def test_truncated_checkpoints_are_refused(tmp_path: Path, keep: int) -> None:
     path.write_bytes(path.read_bytes()[:keep])
     with pytest.raises(FormatError, match="not a readable torch checkpoint: empty, truncated"):
         nd.lower(path)
+
+
+def test_pixels_saved_as_floats_become_integers(tmp_path: Path) -> None:
+    path = str(tmp_path / "d.npz")
+    np.savez(path, x=np.array([[0.0, 1.0], [16.0, 3.0]]))
+    assert nd.load_data(path).x.dtype == np.int64
+    np.savez(path, x=np.array([[0.0, 1.0], [1.0, 0.0]]))
+    assert nd.load_data(path).x.dtype == np.float64
+
+
+def test_too_few_samples_to_train_on_are_refused(tmp_path: Path) -> None:
+    path = str(tmp_path / "d.npz")
+    np.savez(path, x=np.zeros((2, 3)), y=np.arange(2))
+    with pytest.raises(DataError, match="has 1 sample to train on, at least 2 are wanted"):
+        nd.train("mlp", path, tmp_path / "x.pt")
+    assert not (tmp_path / "x.pt").exists()
+
+
+def test_samples_that_change_over_time_are_compared_too(tmp_path: Path) -> None:
+    x = np.random.default_rng(0).integers(0, 17, (5, 4, 4))
+    _, report = nd.convert(checkpoint(tmp_path / "c.pt"), calibrate=x)
+    assert 0 <= report.fidelity[0].differing_spikes < 0.2
+    with pytest.raises(DataError, match="samples have 3 timesteps, the network runs 4"):
+        nd.convert(tmp_path / "c.pt", calibrate=x[:, :3])
+
+
+def test_an_output_is_never_its_own_source(tmp_path: Path) -> None:
+    from neuro_deploy.files import check_writable
+
+    path = checkpoint(tmp_path / "c.pt")
+    with pytest.raises(FileError, match="is the source itself, which would be lost"):
+        check_writable(path, source=tmp_path / "." / "c.pt")
+
+
+def test_names_too_long_for_the_file_system_are_named(tmp_path: Path) -> None:
+    for path in ("x" * 300 + ".net", str(tmp_path / ("y" * 300))):
+        with pytest.raises(FileError, match="File name too long"):
+            nd.load(path)

@@ -105,6 +105,15 @@ def test_loihi1_takes_no_graded_spikes_and_few_thresholds() -> None:
     assert nd.map(network, "loihi1").cores[0].neurons == 20
 
 
+def test_a_limit_that_nobody_has_published_is_named_as_unknown() -> None:
+    network = chain(0, (4, 20), mode="spikes", readout=False)
+    apart = replace(network.output, threshold=np.arange(1, 21))
+    mapping = nd.map(replace(network, populations=(network.populations[0], apart)), "loihi2")
+    assert mapping.fits
+    (limit,) = [limit for limit in mapping.limits if limit.limit is None]
+    assert str(limit) == "thresholds: 20 thresholds for p1, allowed: unknown"
+
+
 @pytest.mark.parametrize("name", profile_names())
 def test_every_number_of_a_profile_has_a_unit_and_a_source(name: str) -> None:
     profile = load_profile(name)
@@ -117,8 +126,11 @@ def test_every_number_of_a_profile_has_a_unit_and_a_source(name: str) -> None:
     ("old", "new", "said"),
     [
         ('unit = "neurons", ', "", "core.neurons: must be { value, unit, source }, all three"),
-        ("value = 4096", "value = -1", "core.neurons: has the value -1, a number above 0 is wanted"),
+        ("value = 4096", "value = -1", "core.neurons: has the value -1, a whole number above 0 is wanted"),
         ("value = 4096", "value = true", "core.neurons: has the value True"),
+        ("value = 4096", "value = 4096.9", "core.neurons: has the value 4096.9, a whole number"),
+        ("value = 4096", "value = inf", "core.neurons: has the value inf"),
+        ("[system]", "x = " + "[" * 100_000 + "\n[system]", "is not TOML"),
         ("neurons = {", "neuronz = {", "core.neuronz: is not known; known: neurons"),
         ("[spike]", "[spikes]", "has an unknown entry 'spikes'"),
         ("[system]", "[system", "is not TOML"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,14 @@ import h5py
 import numpy as np
 import pytest
 from conftest import Trained
-from helpers import assert_same_run, chain, samples_for
+from helpers import assert_same_run, chain, chains, samples_for
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 import neuro_deploy as nd
 from neuro_deploy.engines.compare import FIELDS
 from neuro_deploy.errors import FileError, FormatError, NeuroDeployError, RangeError, UnsupportedError
-from neuro_deploy.network import BiasEncoding, SpikeEncoding
+from neuro_deploy.network import BiasEncoding, FixedNetwork, SpikeEncoding
 from neuro_deploy.numerics.registers import NEVER
 
 
@@ -38,20 +41,27 @@ def dense(weight: Any, **extra: Any) -> dict[str, Any]:
 
 
 @pytest.mark.lava
-@pytest.mark.parametrize("mode", ["graded", "bias", "spikes"])
-def test_a_network_comes_back_as_it_was_written(tmp_path: Path, mode: str) -> None:
-    network = chain(11, (6, 5, 4), mode=mode)
-    if mode == "bias":
-        network = chain(11, (6, 5, 4), mode=mode, weights="full")
-    nd.save(network, tmp_path / "n.net")
-    back = nd.load(tmp_path / "n.net")
-    assert [vars(p) | {"x": 0} for p in map(_plain, back.populations)] == [
-        vars(p) | {"x": 0} for p in map(_plain, network.populations)
-    ]
+@given(chains, st.integers(0, 2**31))
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_network_comes_back_as_it_was_written_or_is_refused(tmp_path: Path, network: FixedNetwork, seed: int) -> None:
+    path = tmp_path / "n.net"
+    try:
+        nd.save(network, path)
+    except (UnsupportedError, RangeError):
+        return
+    back = nd.load(path)
+    assert [vars(_plain(p)) for p in back.populations] == [vars(_plain(p)) for p in network.populations]
     assert back.timesteps == network.timesteps
-    x = samples_for(network, 1)
+    x = samples_for(network, seed)
     np.testing.assert_array_equal(back.encode(x), network.encode(x))
     assert_same_run(nd.run(network, x, record=FIELDS), nd.run(back, x, record=FIELDS))
+
+
+@pytest.mark.lava
+@pytest.mark.parametrize("mode", ["graded", "bias", "spikes"])
+def test_every_kind_of_input_is_written(tmp_path: Path, mode: str) -> None:
+    nd.save(chain(11, (6, 5, 4), mode=mode, weights="full"), tmp_path / "n.net")
+    assert nd.load(tmp_path / "n.net").encoding.mode == mode
 
 
 class _Plain:
@@ -66,15 +76,15 @@ def _plain(population: Any) -> _Plain:
 @pytest.mark.lava
 def test_the_file_looks_as_lava_dl_exports_it(digits_net: Path) -> None:
     with h5py.File(digits_net) as file:
-        assert sorted(file["layer"]) == ["0", "1", "2", "3"]
-        assert file["layer/0/type"][0] == b"input"
-        first = file["layer/1"]
+        assert [file[f"layer/{i}/type"][0] for i in range(5)] == [b"input", b"flatten", b"dense", b"dense", b"dense"]
+        assert file["layer/0/shape"][()].tolist() == [1, 8, 8]
+        first = file["layer/2"]
         assert first["type"][0] == b"dense"
         assert set(first) == {"bias", "inFeatures", "neuron", "outFeatures", "shape", "type", "weight"}
         assert set(first["neuron"]) == {"gradedSpike", "iDecay", "refDelay", "type", "vDecay", "vThMant"}
         assert first["neuron/iDecay"][()] == 4096
         assert first["neuron/vDecay"][()] == 2048
-        assert file["layer/3/neuron/vThMant"][()] == 131_071
+        assert file["layer/4/neuron/vThMant"][()] == 131_071
         meta = json.loads(file["meta/document"][()])
     assert meta["timesteps"] == 4
     assert meta["populations"] == ["input", "fc1.lif", "fc2.lif", "readout"]
@@ -100,8 +110,39 @@ def test_the_writer_refuses_what_the_stock_reader_would_change(tmp_path: Path) -
 @pytest.mark.lava
 def test_the_writer_refuses_a_readout_that_hardware_could_make_spike(tmp_path: Path) -> None:
     network = chain(1, (4, 60, 3), weights="extreme", timesteps=200)
-    with pytest.raises(RangeError, match=r"p2: v can reach .* but hardware spikes above 8,388,544"):
+    with pytest.raises(RangeError, match=r"p2: v can reach .* in 200 timesteps, but hardware spikes above 8,388,544"):
         nd.save(network, tmp_path / "n.net")
+
+
+@pytest.mark.lava
+def test_more_timesteps_than_the_readout_was_proven_for_are_refused(digits_net: Path) -> None:
+    assert nd.load(digits_net, timesteps=5).timesteps == 5
+    with pytest.raises(
+        RangeError, match=r"(?s)readout: v can reach .* in 640 timesteps.*convert again with --timesteps"
+    ):
+        nd.load(digits_net, timesteps=640)
+
+
+@pytest.mark.lava
+def test_the_writer_refuses_what_it_would_drop(lava_files: Path, tmp_path: Path) -> None:
+    stock = nd.load(lava_files / "mnist.net")
+    driven = chain(3, (4, 3), mode="bias")
+    entry = replace(driven.populations[0], bias=np.array([5, 7, 0, 0]))
+    spatial = chain(3, (4, 3), readout=False)
+    cases = [
+        (stock, "input layer is not written again|v can reach"),
+        (replace(driven, populations=(entry, *driven.populations[1:])), "p0: has a bias of its own beside the data"),
+        (
+            replace(spatial, populations=(spatial.populations[0], replace(spatial.output, shape=(3, 1, 1)))),
+            r"p1: has shape \(3, 1, 1\); a dense layer's neurons stand in a row",
+        ),
+        (replace(driven, populations=driven.populations[:1], projections=()), "without projections"),
+        (replace(spatial, meta={"x": np.zeros(2)}), "meta holds what JSON does not"),
+    ]
+    for network, said in cases:
+        with pytest.raises(UnsupportedError, match=said):
+            nd.save(network, tmp_path / "n.net")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_stock_chain_without_input_layer_takes_spikes(tmp_path: Path) -> None:
@@ -154,7 +195,10 @@ REFUSED: list[tuple[str, list[dict[str, Any]], type[NeuroDeployError], str]] = [
     ("large", [dense([[300.0, -2.0]])], FormatError, "layer/0/weight: weight holds 300.0, allowed: whole numbers"),
     ("zero", [dense([[0.0, 0.0]])], UnsupportedError, "every weight is 0"),
     ("text", [dense([[2]]) | {"weight": b"abc"}], FormatError, "layer/0/weight: holds .*numbers are wanted"),
-    ("shape", [dense([[2, 4], [6, 8], [2, 2]]) | {"shape": [4]}], FormatError, "does not fit 4 neurons"),
+    ("shape", [dense([[2, 4], [6, 8], [2, 2]]) | {"shape": [2]}], FormatError, "does not fit 2 neurons"),
+    ("cube", [dense([[[2, 4]]])], FormatError, r"has shape \(1, 1, 2\), which does not fit 1 neurons"),
+    ("huge", [dense([[2]]) | {"shape": [2**32, 2**32]}], FormatError, "layer/0/shape: .* together at most 16,777,216"),
+    ("vths", [dense([[2], [4]]) | {"neuron/vThMant": [1, 2, 3]}], UnsupportedError, r"vThMant has shape \(3,\)"),
     ("chain", [dense([[2, 4]]), dense([[2, 4, 6]])], FormatError, "takes 3 inputs, the layer before has 1 neurons"),
     ("bias", [dense([[2, 4]], bias=[5000])], FormatError, "layer/0/bias: bias mantissa holds 5000"),
     ("biases", [dense([[2, 4]], bias=[1, 2, 3])], UnsupportedError, r"bias mantissa has shape \(3,\)"),
@@ -191,7 +235,7 @@ def test_a_file_that_claims_more_than_memory_is_refused_at_once(tmp_path: Path) 
     with h5py.File(path, "a") as file:
         del file["layer/0/weight"]
         file["layer/0"].create_dataset("weight", (2**20, 2**20), "f4", chunks=(1, 2**10))
-    with pytest.raises(FormatError, match=r"has 1,099,511,627,776 numbers, 1 to 1,073,741,824 are allowed"):
+    with pytest.raises(FormatError, match=r"has 1,099,511,627,776 numbers, 1 to 134,217,728 are allowed"):
         nd.load(path)
 
 
@@ -225,7 +269,15 @@ def test_a_missing_file_and_a_folder_are_named(tmp_path: Path) -> None:
         ("version", 99, "has version 99, this tool reads 1"),
         ("timesteps", 0, "timesteps is 0"),
         ("timesteps", "x", "timesteps is 'x'"),
+        ("timesteps", True, "timesteps is True"),
         ("populations", ["a", "a", "b", "c"], "population names must be different"),
+        ("populations", ["a", "b"], "names populations, readout and driven population"),
+        ("populations", "wxyz", "must be a list of printable texts"),
+        ("populations", ["a\n", "b", "c", "d"], "must be a list of printable texts"),
+        ("readout", "fc1.lif", "names populations, readout and driven population"),
+        ("encoding", {"mode": "bias", "shape": [64], "population": "x", "integers": None}, "is missing"),
+        ("encoding", {"mode": "graded", "shape": [1e999], "scale": 1, "low": 0, "levels": 16}, "is not what this tool"),
+        ("encoding", {"mode": "graded", "shape": [64], "scale": 1, "low": 0, "levels": 1e999}, "is not what this tool"),
         (
             "encoding",
             {"mode": "graded", "shape": [64], "scale": -1, "low": 0, "levels": 16},

@@ -11,7 +11,7 @@ import torch
 from conftest import Trained
 
 import neuro_deploy as nd
-from neuro_deploy.errors import RangeError, UnsupportedError
+from neuro_deploy.errors import RangeError, UnsupportedError, UsageError
 from neuro_deploy.graph import LIF, BatchNorm, Dense, Graph, Input, Node, Readout
 from neuro_deploy.models import SpikingMLP
 from neuro_deploy.network import BiasEncoding, GradedEncoding, Network, Population, Projection, state_bounds
@@ -135,10 +135,10 @@ def test_the_integer_threshold_falls_where_the_float_one_does(scale: float, tau:
 def test_the_input_scaling_and_its_offset_are_folded_into_the_first_layer() -> None:
     weight = np.array([[0.5, -0.25], [0.125, 0.75]])
     network = lif_network(weight, np.array([0.1, -0.2]), tau=2.0)
-    shifted = replace(network, encoding=GradedEncoding((2,), 1 / 255, -1.0, 255))
+    shifted = replace(network, encoding=GradedEncoding((2,), 1 / 15, -1.0, 15))
     fixed, (report, _) = Quantize()(shifted)
     q = shifted.encoding.encode([[0.0, -0.5]])[0]
-    x = -1.0 + q / 255
+    x = -1.0 + q / 15
     exact = report.scale * (weight @ x + [0.1, -0.2])
     whole = fixed.projections[0].weight @ q + fixed.population("lif").bias
     assert np.abs(whole - exact).max() <= q.sum() + 1
@@ -188,5 +188,59 @@ def test_many_inputs_at_full_range_still_cannot_overflow(inputs: int, bits: floa
 
 def test_so_many_inputs_that_no_weights_would_be_left_are_refused() -> None:
     network = lif_network(np.ones((2, 784)), np.zeros(2))
-    with pytest.raises(RangeError, match=r"(?s)lif: so many inputs of full range meet .*hint: --input bias"):
+    with pytest.raises(
+        RangeError, match=r"(?s)lif: the limit of 24-bit states leaves weights of 0.0 bits.*--input bias"
+    ):
         Quantize()(replace(network, encoding=GradedEncoding((784,), 1 / 255, 0.0, 255)))
+
+
+@pytest.mark.parametrize(("bias", "v_threshold", "limit"), [(300.0, 1.0, "bias"), (0.0, 1e5, "threshold")])
+def test_weights_that_another_limit_would_shrink_to_nothing_are_refused(
+    bias: float, v_threshold: float, limit: str
+) -> None:
+    network = lif_network(np.array([[0.3, -0.2]]), np.array([bias]), v_threshold=v_threshold)
+    with pytest.raises(RangeError, match=f"lif: the limit of {limit} leaves weights of [02].0 bits"):
+        Quantize()(network)
+
+
+def test_an_unknown_way_of_input_is_refused() -> None:
+    with pytest.raises(UsageError, match="no input 'Bias'; graded or bias is wanted"):
+        Quantize("Bias")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("timesteps", [4, 64])
+@pytest.mark.parametrize("tau", [2.0, 64.0])
+def test_input_by_bias_takes_any_number_of_timesteps(timesteps: int, tau: float) -> None:
+    network = replace(lif_network(np.array([[1.0, -2.0]]), np.array([0.5]), tau=tau), timesteps=timesteps)
+    fixed, _ = Quantize("bias")(network)
+    assert state_bounds(fixed)["lif"].v_low < STATE_LIMIT
+
+
+def test_input_by_bias_needs_a_hidden_layer() -> None:
+    populations = (Population("input", "input", (4,), np.zeros(4)), Population("readout", "readout", (2,), np.zeros(2)))
+    projections = (Projection("input", "readout", np.ones((2, 4))),)
+    with pytest.raises(
+        UnsupportedError, match="readout: is fed by the input itself; input by bias needs a hidden layer"
+    ):
+        Quantize("bias")(Network(populations, projections, 40, GradedEncoding((4,), 1.0, 0.0, 1)))
+
+
+@pytest.mark.parametrize("v_threshold", [0.37, 1.0, 2.5])
+def test_a_float_neuron_and_its_integers_spike_together_at_the_threshold(v_threshold: float) -> None:
+    """Weights that k takes to whole numbers: the only difference left is where the threshold falls."""
+    probe, (report, _) = Quantize()(lif_network(np.array([[1.0]]), np.zeros(1), tau=1.0, v_threshold=v_threshold))
+    threshold = report.threshold
+    for above in (-1, 0, 1):
+        v = (64 * threshold + 1 + above) / (64 * report.scale)  # tau 1: u is the input itself
+        fires_as_float = v >= v_threshold - 1e-12
+        fires_as_integer = (64 * threshold + 1 + above) > (int(probe.population("lif").threshold) << 6)
+        assert fires_as_float == fires_as_integer
+
+
+def test_nothing_in_a_network_can_be_changed_in_place() -> None:
+    network = lif_network(np.ones((1, 1)), np.zeros(1))
+    for array in (network.projections[0].weight, network.populations[1].bias, graph().nodes[1].operator.weight):
+        with pytest.raises(ValueError, match="read-only"):
+            array[0] = 1.0
+    with pytest.raises(TypeError):
+        Quantize()(network)[0].meta["x"] = 1
