@@ -35,7 +35,7 @@ if TYPE_CHECKING:
         verify,
         write_run,
     )
-    from neuro_deploy.files import check_writable, make_folder
+    from neuro_deploy.files import check_folder, check_writable
     from neuro_deploy.lava_compat import doctor, setup_lava
     from neuro_deploy.walkthrough import demo
 
@@ -43,7 +43,7 @@ HOMES = {
     "check_writable": "neuro_deploy.files",
     "demo": "neuro_deploy.walkthrough",
     "doctor": "neuro_deploy.lava_compat",  # not by way of the api, so that it runs where a library is missing
-    "make_folder": "neuro_deploy.files",
+    "check_folder": "neuro_deploy.files",
     "setup_lava": "neuro_deploy.lava_compat",
 }
 
@@ -51,6 +51,7 @@ __all__ = [
     "NeuroDeployError",
     "__version__",
     "check",
+    "check_folder",
     "check_writable",
     "convert",
     "demo",
@@ -59,7 +60,6 @@ __all__ = [
     "load",
     "load_data",
     "lower",
-    "make_folder",
     "map",
     "measure",
     "profile",

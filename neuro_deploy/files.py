@@ -87,6 +87,21 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def check_folder(path: str | Path) -> None:
+    """Say before long work that a folder cannot be made or written to.
+
+    Raises:
+        FileError: a file is in the way, or writing is not allowed.
+    """
+    path = Path(path)
+    with _named(path, "cannot be a folder"):
+        there = next(folder for folder in (path, *path.absolute().parents) if folder.exists())
+        if not there.is_dir():
+            raise FileError("is a file, a folder is wanted", where=str(there))
+        if not os.access(there, os.W_OK):
+            raise FileError("may not be written to", where=str(there), hint=f"chmod u+w {there}")
+
+
 def make_folder(path: str | Path) -> Path:
     """Make a folder and its parents.
 

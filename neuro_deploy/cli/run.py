@@ -38,7 +38,7 @@ def run(
     network, chosen = nd.load(net, timesteps=timesteps), nd.load_data(data).head(samples)
     mapping = nd.map(network, profile)
     if output:
-        nd.make_folder(output)
+        nd.check_folder(output)
     limits: dict[str, Any] = {"time_limit": time_limit} if engine is EngineName.lava else {}
     with printing.progress() as progress:
         result = nd.run(network, chosen.x, engine=engine.value, progress=progress, **limits)

@@ -91,8 +91,11 @@ class Engine:
 
 
 def _end_group(worker: subprocess.Popen[bytes]) -> None:
-    """End whatever the worker left: politely, so that Python's resource tracker frees shared memory, then by force."""
-    deadline = time.monotonic() + GRACE
+    """End whatever the worker left: politely, so that Python's resource tracker frees shared memory, then by force.
+
+    After a run that went well Lava has freed it, and there is nothing to wait for.
+    """
+    deadline = time.monotonic() + (0 if worker.poll() == 0 else GRACE)
     with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS answers for zombies with the latter
         os.killpg(worker.pid, signal.SIGTERM)
         while time.monotonic() < deadline:

@@ -65,7 +65,7 @@ def test_slayer_gives_the_states_of_the_reference() -> None:
 
 @with_lava
 @given(chains, st.integers(0, 2**31))
-@settings(max_examples=25)
+@settings(max_examples=15)
 def test_lava_gives_the_states_of_the_reference(network: FixedNetwork, seed: int) -> None:
     x = samples_for(network, seed)
     runs = run_all(network, x, ["reference", "lava"])
