@@ -117,53 +117,59 @@ def _job(
     all populations, for u and v.
     """
     samples, steps = sequence.shape[:2]
-    depth = network.depths
-    driven = network.encoding.mode == "bias"
     arrays: dict[str, np.ndarray] = {}
-    if not driven:
+    if network.encoding.mode != "bias":
         arrays["input"] = sequence.reshape(samples * steps, -1).T.astype(np.int32)
-    delayed = any(projection.max_delay for projection in network.projections)
-    populations = []
-    for index, population in enumerate(network.computed):
-        entry = driven and population.name == network.entry
-        arrays[f"{index}.vth"] = population.threshold
-        arrays[f"{index}.du"] = population.u_decay - 1
-        arrays[f"{index}.dv"] = population.v_decay
-        arrays[f"{index}.bias"] = population.bias + (sequence[0, 0] if entry else 0)
-        biases = None
-        if entry:  # the next sample's, written at the end of the timestep before it starts
-            biases = {"interval": steps, "offset": steps - 1}
-            arrays[f"{index}.biases"] = np.roll(population.bias + sequence[:, 0], -1, axis=0).astype(np.int32)
-        elif delayed and depth[population.name] and np.any(population.bias):
-            # none before the first timestep: spikes that it caused would arrive, delayed, within the sample
-            biases = {"interval": steps + max(depth.values()), "offset": depth[population.name] - 1}
-            arrays[f"{index}.biases"] = population.bias[None].astype(np.int32)
-            arrays[f"{index}.bias"] = np.zeros_like(population.bias)
-        populations.append(
-            {
-                "name": population.name,
-                "neurons": population.neurons,
-                "bias_exp": BIAS_EXPONENT,
-                "reset_offset": depth[population.name] + 1,
-                "projections": [i for i, p in enumerate(network.projections) if p.target == population.name],
-                "biases": biases,
-                "states": with_states or population is network.output,
-            }
-        )
-    projections = []
     for number, projection in enumerate(network.projections):
         arrays[f"weight.{number}"] = projection.weight
         if projection.max_delay:
             arrays[f"delay.{number}"] = np.broadcast_to(projection.delay, projection.weight.shape)
-        projections.append(_projection_job(network, projection))
+    populations = []
+    for index, population in enumerate(network.computed):
+        plain, own = _population_job(network, population, sequence)
+        plain["states"] = with_states or population is network.output
+        populations.append(plain)
+        arrays |= {f"{index}.{key}": array for key, array in own.items()}
     job = {
         "input": network.populations[0].name,
         "interval": steps,
-        "steps": samples * steps + max(depth.values()),
+        "steps": samples * steps + max(network.depths.values()),
         "populations": populations,
-        "projections": projections,
+        "projections": [_projection_job(network, projection) for projection in network.projections],
     }
     return job, arrays
+
+
+def _population_job(
+    network: FixedNetwork, population: FixedPopulation, sequence: IntArray
+) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """One population's plain data and arrays."""
+    steps, depth = sequence.shape[1], network.depths
+    driven = network.encoding.mode == "bias" and population.name == network.entry
+    arrays: dict[str, np.ndarray] = {
+        "vth": population.threshold,
+        "du": population.u_decay - 1,
+        "dv": population.v_decay,
+        "bias": population.bias + (sequence[0, 0] if driven else 0),
+    }
+    biases = None
+    if driven:  # the next sample's, written at the end of the timestep before it starts
+        biases = {"interval": steps, "offset": steps - 1}
+        arrays["biases"] = np.roll(population.bias + sequence[:, 0], -1, axis=0).astype(np.int32)
+    elif depth[population.name] and np.any(population.bias) and any(p.max_delay for p in network.projections):
+        # none before the first timestep: spikes that it caused would arrive, delayed, within the sample
+        biases = {"interval": steps + max(depth.values()), "offset": depth[population.name] - 1}
+        arrays["biases"] = population.bias[None].astype(np.int32)
+        arrays["bias"] = np.zeros_like(population.bias)
+    plain = {
+        "name": population.name,
+        "neurons": population.neurons,
+        "bias_exp": BIAS_EXPONENT,
+        "reset_offset": depth[population.name] + 1,
+        "projections": [i for i, p in enumerate(network.projections) if p.target == population.name],
+        "biases": biases,
+    }
+    return plain, arrays
 
 
 def _projection_job(network: FixedNetwork, projection: FixedProjection) -> dict[str, Any]:

@@ -52,6 +52,11 @@ class GradedEncoding:
             return self.low + self.scale * values.astype(np.float64)
         return values.astype(np.float64)
 
+    def largest_image(self, weight: npt.NDArray[np.float64], offset: npt.NDArray[np.float64]) -> float:
+        """The largest |weight @ x + offset| of any x within range, over all rows."""
+        ends = np.stack([weight * self.low, weight * (self.low + self.scale * self.levels)])
+        return float(max(np.abs(ends.max(0).sum(1) + offset).max(), np.abs(ends.min(0).sum(1) + offset).max()))
+
     def _are_levels(self, values: np.ndarray) -> bool:
         """Whether x is whole numbers 0..levels (integers) or model units (floats); its range is checked."""
         levels = values.dtype.kind in "iub"
@@ -110,10 +115,7 @@ class BiasEncoding:
         """The largest mantissa, either sign, that any sample within range can give."""
         if self.weight.ndim != 2 or self.integers is None:
             return BIAS.high
-        low = self.integers.low
-        ends = np.stack([self.weight * low, self.weight * (low + self.integers.scale * self.integers.levels)])
-        largest = max(np.abs(ends.max(0).sum(1) + self.offset).max(), np.abs(ends.min(0).sum(1) + self.offset).max())
-        return min(math.ceil(float(largest)) + 1, BIAS.high)
+        return min(math.ceil(self.integers.largest_image(self.weight, self.offset)) + 1, BIAS.high)
 
     @property
     def multiplications(self) -> int:

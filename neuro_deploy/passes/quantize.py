@@ -93,7 +93,7 @@ class Quantize:
                 "is fed by the input itself; input by bias needs a hidden layer", where=population.name
             )
         if self.input == "bias":
-            return _Layer(population, source, weight, bias, _largest_current(network, weight, bias))
+            return _Layer(population, source, weight, bias, encoding.largest_image(weight, bias))
         return _Layer(population, source, weight * encoding.scale, bias + weight.sum(axis=1) * encoding.low, None)
 
 
@@ -106,14 +106,6 @@ class _Layer:
     weight: FloatArray
     bias: FloatArray
     current: float | None
-
-
-def _largest_current(network: Network, weight: FloatArray, bias: FloatArray) -> float:
-    """The largest |W x + b| for any x within range."""
-    low = network.encoding.low
-    high = low + network.encoding.scale * network.encoding.levels
-    ends = np.stack([weight * low, weight * high])
-    return float(max(np.abs(ends.max(0).sum(1) + bias).max(), np.abs(ends.min(0).sum(1) + bias).max()))
 
 
 def _extended(fixed: FixedNetwork, layer: _Layer) -> tuple[FixedNetwork, QuantizedPopulation]:

@@ -20,6 +20,8 @@ FOLDERS = [
 ]
 KNOWN: dict[str, str] = {}
 """Test -> cause, of those that do not pass under our patches. None is known."""
+NEEDS_LOIHI2 = "test_hdf5_nx"
+"""Its five tests need the Loihi 2 compiler, which only INRC members have; they skip themselves."""
 PASSED_AT_LEAST = 218
 
 
@@ -46,6 +48,8 @@ def test_lavas_own_tests_pass(lava_files: Path, tmp_path: Path) -> None:
         for case in cases
         if case.find("failure") is not None or case.find("error") is not None
     }
-    skipped = sum(case.find("skipped") is not None for case in cases)
+    skipped = [case for case in cases if case.find("skipped") is not None]
+    assert len(skipped) == 5
+    assert all(NEEDS_LOIHI2 in str(case.get("classname")) for case in skipped)
     assert bad == set(KNOWN), f"{bad ^ set(KNOWN)}\n{done.stdout[-5000:]}"
-    assert len(cases) - skipped - len(bad) >= PASSED_AT_LEAST
+    assert len(cases) - len(skipped) - len(bad) >= PASSED_AT_LEAST
