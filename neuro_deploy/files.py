@@ -136,13 +136,22 @@ def check_archive(path: Path, what: str) -> None:
         with zipfile.ZipFile(path) as archive:
             claimed = sum(entry.file_size for entry in archive.infolist())
     except (zipfile.BadZipFile, OSError, ValueError) as error:
-        raise FormatError(f"not a readable {what}: empty, truncated or of another type", where=str(path)) from error
+        hint = "it is an HDF5 file, perhaps NetX already" if _starts_as_hdf5(path) else None
+        where = str(path)
+        raise FormatError(
+            f"not a readable {what}: empty, truncated or of another type", where=where, hint=hint
+        ) from error
     if claimed > MEMORY_BUDGET:
         raise FormatError(
             f"would unpack to {claimed:,} bytes, at most {MEMORY_BUDGET:,} are allowed",
             where=str(path),
             hint="split it into smaller files",
         )
+
+
+def _starts_as_hdf5(path: Path) -> bool:
+    with path.open("rb") as handle:
+        return handle.read(4) == b"\x89HDF"
 
 
 def read_npz(path: Path) -> dict[str, np.ndarray]:

@@ -55,10 +55,21 @@ def options(
     """From a trained spiking network to a neuromorphic chip, in one command, on a laptop."""
 
 
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as typer gives it."""
+
+
 def main() -> None:
-    """Run the command line. Exit 0 done, 1 a named error, 2 wrong usage, 3 a check that did not hold."""
+    """Run the command line.
+
+    Exit 0 done, 1 a named error, 2 wrong usage, 3 a check that did not hold, 130 interrupted.
+    """
     try:
         app()
     except NeuroDeployError as error:
         printing.error(error, as_json="--json" in sys.argv)
         sys.exit(2 if isinstance(error, UsageError) else 1)
+    except SystemExit as end:
+        if end.code == INTERRUPTED:
+            printing.message("interrupted")
+        raise

@@ -41,6 +41,11 @@ def plain(text: str, style: str = "") -> Text:
     return Text(text.encode("utf-8", "replace").decode("utf-8"), style=style)
 
 
+def message(text: str) -> None:
+    """A line for the person, not part of the result."""
+    err.print(plain(text), soft_wrap=True)
+
+
 def error(problem: NeuroDeployError, *, as_json: bool) -> None:
     """A named error: on stderr, and where JSON was asked for also as an object on stdout."""
     if as_json:

@@ -82,10 +82,12 @@ def network(path: str, summary: dict[str, Any]) -> None:
 def mapping(made: Mapping, problems: Sequence[str]) -> None:
     """Whether it fits, cores, chips and utilisation."""
     verdict = "fits" if made.fits and not problems else "does not fit"
-    line(f"{verdict} {made.profile.title}: {len(made.cores):,} cores on {made.chips:,} chip(s)")
+    line(f"{verdict} {made.profile.title}; cut into {len(made.cores):,} cores on {made.chips:,} chip(s)")
     for limit in made.limits:
         if not limit.holds:
             error_line(f"limit: {limit}")
+            if limit.resource == "payload_bits":
+                line("hint: neuro-deploy convert --input bias sends no graded spikes")
         elif limit.limit is None:
             line(f"unknown limit: {limit} ({limit.source})")
     for problem in problems:

@@ -55,13 +55,16 @@ class RunResult:
         """The share of predictions that equal the labels, 0..1; None without labels.
 
         Raises:
-            DataError: not one label per sample.
+            DataError: not one label per sample, or labels of classes that the network does not have.
         """
         if labels is None:
             return None
         wanted = np.asarray(labels)
         if wanted.shape != (self.samples,):
             raise DataError(f"labels have shape {wanted.shape}; ({self.samples},) is wanted, one per sample")
+        classes = self.outputs.shape[1]
+        if wanted.min() < 0 or wanted.max() >= classes:
+            raise DataError(f"labels go from {wanted.min()} to {wanted.max()}; the network has {classes} classes")
         return float(np.mean(self.predictions == wanted))
 
 

@@ -66,7 +66,8 @@ class GradedEncoding:
             raise DataError(
                 f"x spans {values.min():g} to {values.max():g}; this network takes floats from {self.low:g} to "
                 f"{self.low + self.scale * self.levels:g}, or integers from 0 to {self.levels}",
-                hint="scale the data as in training, or give whole numbers as an integer array",
+                hint=f"scale the data as in training, to floats from {self.low:g} to "
+                f"{self.low + self.scale * self.levels:g}; whole numbers are taken as they are from integer arrays",
             )
         return levels
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,8 +30,11 @@ def opened(path: str | Path) -> Iterator[SafeFile]:
         with h5py.File(path, "r") as file:
             yield SafeFile(file, str(path))
     except (OSError, RuntimeError, KeyError) as error:
+        checkpoint = zipfile.is_zipfile(path)
         raise FormatError(
-            f"not a readable HDF5 file: empty, truncated or of another type ({_first_line(error)})", where=str(path)
+            "not a readable HDF5 file: empty, truncated or of another type",
+            where=str(path),
+            hint="if it is a checkpoint: neuro-deploy convert it first" if checkpoint else "give a .net file of NetX",
         ) from error
 
 
@@ -125,7 +129,3 @@ class SafeFile:
             return value.decode("utf-8")
         except UnicodeDecodeError as error:
             raise FormatError("holds bytes that are not text", where=self.where(path)) from error
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -63,6 +63,12 @@ def test_multiplications_of_the_host_and_one_bit_payloads() -> None:
     assert nd.measure(one_bit, result, nd.map(one_bit)).to_dict()["energy"]["paper_45nm"]["multiply_accumulates"] == 0
 
 
+def test_labels_must_be_classes_that_the_network_has() -> None:
+    network = chain(2, (6, 5, 3))
+    with pytest.raises(DataError, match="labels go from 0 to 99; the network has 3 classes"):
+        nd.run(network, samples_for(network, 2)).accuracy([0, 1, 99])
+
+
 @pytest.mark.parametrize("labels", [[0], [[0], [1], [2]], 1])
 def test_labels_must_be_one_per_sample(labels: object) -> None:
     network = chain(2, (6, 5, 3))

@@ -85,7 +85,7 @@ def test_graded_encoding(x: object, integers: object) -> None:
         ([[0.0, 0.5, 1.2]], "x spans 0 to 1.2; this network takes floats from 0 to 1, or integers from 0 to 16"),
         ([[0, 1, 17]], "x spans 0 to 17"),
         ([[0.0, -0.5, 1.0]], "x spans -0.5 to 1"),
-        ([[0.0, 8.0, 16.0]], "whole numbers as an integer array"),
+        ([[0.0, 8.0, 16.0]], "whole numbers are taken as they are from integer arrays"),
         (np.zeros((2, 3, 1)), r"x has shape \(2, 3, 1\)"),
         ([[0.0, np.nan, 1.0]], "NaN or infinity"),
         ([[0.0, 1.0]], r"x has shape \(1, 2\); this network takes \(samples, 3\) or \(samples, T, 3\)"),
