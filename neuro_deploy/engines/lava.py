@@ -145,7 +145,7 @@ def _population_job(
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """One population's plain data and arrays."""
     steps, depth = sequence.shape[1], network.depths
-    driven = network.encoding.mode == "bias" and population.name == network.entry
+    driven = network.driven(population)
     arrays: dict[str, np.ndarray] = {
         "vth": population.threshold,
         "du": population.u_decay - 1,

@@ -19,12 +19,12 @@ from neuro_deploy.numerics.registers import (
     ACTIVATION_SHIFT,
     BIAS_EXPONENT,
     DECAY_UNITY,
+    FLOAT32_EXACT,
     STATE_LIMIT,
     THRESHOLD_SHIFT,
     IntArray,
 )
 
-FLOAT32_EXACT = 2**24
 FLOAT64_EXACT = 2**53
 INT32_ROOM = 2**30
 """|u + (a_in << 6)| and |v + u + bias| below this leave int32 room for one more sum."""
@@ -51,7 +51,7 @@ class Engine:
         records: dict[str, dict[str, IntArray]] = {"spikes": {}, "u": {}, "v": {}}
         with torch.inference_mode():
             for population in network.computed:
-                driven = network.encoding.mode == "bias" and network.entry == population.name
+                driven = network.driven(population)
                 states = self._states(
                     network, population, spikes, bounds[population.name], entering if driven else None
                 )

@@ -35,7 +35,7 @@ class Engine:
             v = np.zeros((samples, population.neurons), np.int64)
             for t in range(steps):
                 bias = population.shifted_bias
-                if network.encoding.mode == "bias" and network.entry == population.name:
+                if network.driven(population):
                     bias = bias + (sequence[:, t] << BIAS_EXPONENT)
                 a_in = np.zeros((samples, population.neurons), np.int64)
                 for projection in network.inputs_of(population.name):

@@ -15,9 +15,7 @@ from neuro_deploy.engines.base import RunResult, as_sequence, result_from_record
 from neuro_deploy.errors import EngineError, UnsupportedError
 from neuro_deploy.lava_compat import blocks, require
 from neuro_deploy.network import FixedNetwork, FixedPopulation, FixedProjection, state_bounds
-from neuro_deploy.numerics.registers import STATE_LIMIT, IntArray
-
-FLOAT32_EXACT = 2**24
+from neuro_deploy.numerics.registers import FLOAT32_EXACT, STATE_LIMIT, IntArray
 
 
 class Engine:
@@ -41,7 +39,7 @@ class Engine:
         records: dict[str, dict[str, IntArray]] = {"spikes": {}, "u": {}, "v": {}}
         with torch.inference_mode():
             for population in network.computed:
-                driven = network.encoding.mode == "bias" and network.entry == population.name
+                driven = network.driven(population)
                 if bounds[population.name].a_in >= FLOAT32_EXACT:
                     raise UnsupportedError("sums leave float32, in which SLAYER computes", where=population.name)
                 bias = population.bias + sequence[:, 0] if driven else population.bias
@@ -49,12 +47,9 @@ class Engine:
                 block = blocks.dense_block(projection, population, bias)
                 entering = spikes.get(projection.source)
                 if entering is None:
-                    source = (
-                        np.zeros((len(sequence), projection.weight.shape[1], network.timesteps)) if driven else None
-                    )
-                    entering = torch.tensor(
-                        sequence.transpose(0, 2, 1) if source is None else source, dtype=torch.float32
-                    )
+                    silence = np.zeros((len(sequence), 1, network.timesteps))
+                    values = silence if driven else sequence.transpose(0, 2, 1)
+                    entering = torch.tensor(values, dtype=torch.float32)
                 fired, u, v = _states(block, entering, bias, population)
                 spikes[population.name] = fired
                 records["spikes"][population.name] = fired.numpy().transpose(0, 2, 1).astype(np.uint8)

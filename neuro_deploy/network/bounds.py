@@ -81,7 +81,7 @@ def population_bounds(network: FixedNetwork, population: FixedPopulation) -> Bou
         total = np.abs(projection.weight.astype(np.int64)).sum(axis=1) * largest_spike(network, projection.source)
         largest = max(largest, int(total.max()))
     bias_low = bias_high = population.shifted_bias
-    if network.encoding.mode == "bias" and network.entry == population.name:
+    if network.encoding.mode == "bias" and network.driven(population):
         reach = network.encoding.reach << BIAS_EXPONENT
         bias_low, bias_high = bias_low - reach, bias_high + reach
     threshold = np.where(population.threshold == NEVER, STATE_LIMIT, population.threshold << THRESHOLD_SHIFT)

@@ -216,6 +216,10 @@ class FixedNetwork:
         """The population that the encoded integers reach: as spikes, or as bias."""
         return self.encoding.population if self.encoding.mode == "bias" else self.populations[0].name
 
+    def driven(self, population: FixedPopulation) -> bool:
+        """Whether data enter this population as its bias."""
+        return self.encoding.mode == "bias" and self.entry == population.name
+
     def population(self, name: str) -> FixedPopulation:
         """The population of that name."""
         return next(population for population in self.populations if population.name == name)

@@ -72,6 +72,9 @@ MAX_WIDTH = 2**20
 MAX_NEURONS = 2**24
 """Neurons of one population. Our own limit: some 100 MB for each of its parameters."""
 
+FLOAT32_EXACT = 2**24
+"""Whole numbers below this, and their sums below this, are exact in float32 (24 bits of significand)."""
+
 BIAS_EXPONENT = 6
 """bias = mantissa << 6. Source: NETX, fixed in ``get_neuron_params``."""
 THRESHOLD_SHIFT = 6
