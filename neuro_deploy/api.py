@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from neuro_deploy import counters, netx
 from neuro_deploy.engines import RunResult, get_engine
-from neuro_deploy.engines.base import RECORDABLE, merge
+from neuro_deploy.engines.base import RECORDABLE, merge, run_whole
 from neuro_deploy.engines.compare import FIELDS, Agreement, Divergence, Verification, compare
 from neuro_deploy.engines.floats import run_floats
 from neuro_deploy.errors import UsageError
@@ -226,7 +226,7 @@ def run(
     results = []
     for start in range(0, len(inputs), size):
         progress(f"running on {engine}", start, len(inputs))
-        results.append(runner.run(network, inputs[start : start + size], record))
+        results.append(run_whole(runner, network, inputs[start : start + size], record))
     progress(f"running on {engine}", len(inputs), len(inputs))
     return merge(results)
 

@@ -18,6 +18,7 @@ from neuro_deploy.network import (
     FixedNetwork,
     FixedPopulation,
     FixedProjection,
+    Geometry,
     GradedEncoding,
     InputEncoding,
     SpikeEncoding,
@@ -74,6 +75,79 @@ def chain(
     return FixedNetwork(tuple(populations), tuple(projections), timesteps, encoding)
 
 
+def _even(rng: np.random.Generator, *shape: int, limit: int = 20) -> np.ndarray:
+    weight = 2 * rng.integers(-limit // 2, limit // 2 + 1, shape)
+    weight.flat[0] = 2
+    return weight
+
+
+def graph(seed: int, *, timesteps: int = 4, relay: bool = True, first: int = -15) -> FixedNetwork:
+    """A random network with every kind of synapse, windows of channels, a patch cell, signs, relays and exponents.
+
+    h is fed by a patch of the image and, channel by channel, by later[0:2] and later[2:4], which are neurons fed by h:
+    the cycle of a patch cell. Spikes skip many levels.
+    """
+    rng = np.random.default_rng(seed)
+    image, state = (3, 8, 6), (6, 4, 3)
+
+    def neurons(name: str, shape: tuple[int, ...], threshold: object) -> FixedPopulation:
+        bias = rng.integers(-9, 10, int(np.prod(shape)))
+        return FixedPopulation(name, "lif", shape, bias, np.asarray(threshold), v_decay=np.asarray(2048))
+
+    def sums(name: str, reach: int) -> FixedPopulation:
+        bias = rng.integers(-reach, reach + 1, 72)
+        return FixedPopulation(name, "relay" if relay else "lif", state, bias, np.asarray(NEVER if relay else 50))
+
+    populations = [
+        FixedPopulation("input", "input", image),
+        sums("h", 90),
+        neurons("cell", state, 60),
+        neurons("rows", state, 25),
+        neurons("columns", state, 25),
+        sums("token", 9),
+        neurons("mixed", state, 90),
+        neurons("wide", (9, 4, 3), 40),
+        neurons("signed", state, rng.integers(20, 90, 72)),
+        neurons("out", state, 70),
+        FixedPopulation("readout", "readout", (5,), rng.integers(-9, 10, 5)),
+    ]
+
+    def to(source: str, target: str, kind: str, weight: np.ndarray, **more: object) -> FixedProjection:
+        shapes = {p.name: p.shape for p in populations}
+        named = {k: more.pop(k) for k in ("weight_exp", "delay", "sign") if k in more}
+        geometry = Geometry(kind, shapes[source], shapes[target], **more)
+        return FixedProjection(source, target, weight, geometry=geometry, **named)
+
+    def axial(source: str, target: str, axis: str, *shape: int, **more: object) -> FixedProjection:
+        return to(source, target, "axial", _even(rng, *shape), axis=axis, **more)
+
+    one = np.asarray(2)
+    thirds = [(0, 2), (2, 4), (4, 6)]
+    cell = {"stride": (1, 1), "padding": (1, 1)}
+    projections = [
+        *(to("input", "h", "conv2d", _even(rng, 2, 3, 2, 2), stride=(2, 2), target_channels=third) for third in thirds),
+        to("cell", "h", "conv2d", _even(rng, 2, 2, 3, 3), source_channels=thirds[0], target_channels=thirds[1], **cell),
+        to("cell", "h", "conv2d", _even(rng, 2, 2, 3, 3), source_channels=thirds[1], target_channels=thirds[2], **cell),
+        to("h", "cell", "one-to-one", one, weight_exp=-1),
+        axial("cell", "rows", "height", 4, 4),
+        axial("cell", "columns", "width", 3, 3, delay=np.asarray(1)),
+        to("h", "token", "one-to-one", one, weight_exp=-1),
+        axial("cell", "token", "channel", 6, 6),
+        axial("rows", "token", "channel", 6, 6),
+        axial("columns", "token", "channel", 4, 3, source_channels=(1, 4), target_channels=(2, 6)),
+        to("token", "mixed", "one-to-one", one, weight_exp=-2),
+        axial("mixed", "wide", "channel", 9, 6),
+        axial("wide", "signed", "channel", 6, 9, sign=rng.integers(-1, 2, 72), weight_exp=1),
+        to("token", "out", "one-to-one", _even(rng, 72, limit=8), weight_exp=-3),
+        to("h", "out", "one-to-one", one, weight_exp=-1, sign=rng.integers(-1, 2, 72)),
+        axial("signed", "out", "space", 12, 12),
+        to("out", "readout", "dense", _even(rng, 5, 72)),
+        to("cell", "readout", "dense", _even(rng, 5, 24), source_channels=(2, 4)),
+    ]
+    encoding = GradedEncoding(image, scale=0.1, levels=15, first=first)
+    return FixedNetwork(tuple(populations), tuple(projections), timesteps, encoding)
+
+
 def mlp(*sizes: int) -> FixedNetwork:
     """A spiking MLP of one-bit spikes; all weights are 2."""
     populations = [FixedPopulation("input", "input", (sizes[0],))]
@@ -96,7 +170,7 @@ def samples_for(network: FixedNetwork, seed: int, count: int = 3) -> np.ndarray:
     rng = np.random.default_rng(seed)
     shape = (count, *network.encoding.shape)
     if network.encoding.mode == "graded":
-        return rng.integers(0, network.encoding.levels + 1, shape)
+        return rng.integers(network.encoding.first, network.encoding.levels + 1, shape)
     if network.encoding.mode == "bias":
         return rng.uniform(-1, 1, shape)
     return rng.integers(0, 2, (count, network.timesteps, *network.encoding.shape))

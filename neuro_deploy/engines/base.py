@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from neuro_deploy.errors import DataError, UsageError
-from neuro_deploy.network import FixedNetwork
+from neuro_deploy.network import FixedNetwork, gathered
 from neuro_deploy.numerics.registers import IntArray
 
 ENGINES = {
@@ -32,8 +32,9 @@ class RunResult:
     outputs: (samples, classes). Of a fixed network int64: the readout's final v, or spike counts where the last
     population spikes. Of a float network float64: the readout averaged over the timesteps.
     counts: population -> (T, neurons) int64, spikes summed over the samples; the input's counts are the values
-    other than 0 that were sent in. spikes, u, v: population -> (samples, T, *shape), where recorded;
-    spikes uint8 (the input's are the values sent), u and v int64 after the timestep.
+    other than 0 that were sent in, a relay's those that it sent. spikes, u, v: population -> (samples, T, *shape),
+    where recorded; spikes uint8 (the input's are the values sent, int16), u and v int64 after the timestep. A relay
+    spikes where it sends a value other than 0; its u and v are that value.
     """
 
     engine: str
@@ -129,7 +130,7 @@ def result_from_records(
     """A RunResult from full records: {"spikes"|"u"|"v": {population: (samples, T, neurons)}}."""
     spikes = dict(records["spikes"])
     if network.encoding.mode != "bias":
-        spikes[network.entry] = as_sequence(network, inputs).astype(np.uint8)
+        spikes[network.entry] = as_sequence(network, inputs).astype(np.int16)
     last = network.output
     outputs = spikes[last.name].sum(axis=1, dtype=np.int64) if last.kind == "lif" else records["v"][last.name][:, -1]
     kept: dict[str, dict[str, Any]] = {"spikes": {}, "u": {}, "v": {}}
@@ -145,6 +146,24 @@ def result_from_records(
         outputs=outputs.astype(np.int64),
         counts={name: np.count_nonzero(array, axis=0).astype(np.int64) for name, array in spikes.items()},
         **kept,
+    )
+
+
+def run_whole(engine: Engine, network: FixedNetwork, inputs: IntArray, record: Collection[str] = ()) -> RunResult:
+    """Run a network on an engine, which sees it separated; the result speaks of the whole populations."""
+    result = engine.run(network.separated, inputs, record)
+    if network.separated is network:
+        return result
+    counts = {
+        name: counts.reshape(-1, *network.separated.population(name).shape) for name, counts in result.counts.items()
+    }
+    whole = gathered(network, counts, axis=1)
+    return replace(
+        result,
+        counts={name: array.reshape(len(array), -1) for name, array in whole.items()},
+        spikes=gathered(network, result.spikes, axis=2),
+        u=gathered(network, result.u, axis=2),
+        v=gathered(network, result.v, axis=2),
     )
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 
 from neuro_deploy.engines.base import RunResult
 from neuro_deploy.errors import DataError
-from neuro_deploy.network import Network, Population
+from neuro_deploy.network import Network, Population, Projection, gathered
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -17,32 +19,51 @@ def run_floats(network: Network, x: npt.ArrayLike, *, record_spikes: bool = Fals
 
     x: (samples, features) as the source takes it, shown at every timestep, or (samples, T, features).
     One timestep of a LIF neuron:
-    ``u += (z - u) / tau``, spike where ``u >= v_threshold``, then ``u = 0`` there; z = sum of weight @ s, plus bias.
+    ``u += (z - u) / tau``, spike where ``u >= v_threshold``, then ``u = 0`` there; z = sum of M @ s over the
+    projections, plus bias. A relay sends z.
     outputs: (samples, classes) float64, z of the readout averaged over the timesteps.
     """
     samples = np.asarray(x, np.float64)
     if samples.ndim == 3 and samples.shape[1] != network.timesteps:
         raise DataError(f"samples have {samples.shape[1]} timesteps, the network runs {network.timesteps}")
     sequence = samples if samples.ndim == 3 else samples[:, None]
-    spikes: dict[str, FloatArray] = {network.populations[0].name: sequence}
+    parts = network.separated
+    spikes: dict[str, FloatArray] = {parts.populations[0].name: sequence}
     outputs: FloatArray = np.zeros((len(samples), 0))
-    for population in network.populations[1:]:
-        z = population.bias + sum(spikes[p.source] @ p.weight.T for p in network.inputs_of(population.name))
-        z = np.broadcast_to(z, (len(samples), network.timesteps, population.neurons))
+    for population in parts.populations[1:]:
+        z = np.broadcast_to(population.bias, (len(samples), 1, population.neurons))
+        for projection in parts.inputs_of(population.name):
+            z = z + _synaptic_input(projection, spikes[projection.source])
         if population.kind == "readout":
-            outputs = z.mean(axis=1)
+            outputs = np.broadcast_to(z, (len(samples), network.timesteps, population.neurons)).mean(axis=1)
+        elif population.kind == "relay":
+            spikes[population.name] = z
         else:
-            spikes[population.name] = _lif(population, z)
-    fired = {p.name: spikes[p.name] for p in network.populations if p.kind == "lif"}
-    kept = {n: s.astype(np.uint8).reshape(*s.shape[:2], *network.population(n).shape) for n, s in fired.items()}
+            spikes[population.name] = _lif(
+                population, np.broadcast_to(z, (len(samples), network.timesteps, population.neurons))
+            )
+    shaped = {
+        p.name: spikes[p.name].astype(np.uint8).reshape(-1, network.timesteps, *p.shape)
+        for p in parts.populations
+        if p.kind == "lif"
+    }
+    fired = gathered(network, shaped, axis=2)
     return RunResult(
         engine="float64",
         samples=len(samples),
         timesteps=network.timesteps,
         outputs=outputs,
-        counts={name: array.sum(axis=0).astype(np.int64) for name, array in fired.items()},
-        spikes=kept if record_spikes else {},
+        counts={n: s.sum(axis=0, dtype=np.int64).reshape(network.timesteps, -1) for n, s in fired.items()},
+        spikes=fired if record_spikes else {},
     )
+
+
+def _synaptic_input(projection: Projection, spikes: FloatArray) -> FloatArray:
+    """z through one projection. spikes: (samples, T or 1, sources). Returns (samples, T or 1, targets)."""
+    z = np.zeros((*spikes.shape[:2], math.prod(projection.geometry.target)))
+    sums = projection.geometry.apply(projection.weight, spikes)
+    z[..., projection.geometry.targets] = sums if projection.sign is None else sums * projection.sign
+    return z
 
 
 def _lif(population: Population, z: FloatArray) -> FloatArray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection
 
 import numpy as np
@@ -25,34 +26,36 @@ class Engine:
         spikes: dict[str, IntArray] = {}
         if network.encoding.mode != "bias":
             spikes[network.entry] = sequence
-        us: dict[str, IntArray] = {}
-        vs: dict[str, IntArray] = {}
+        records: dict[str, dict[str, IntArray]] = {"spikes": {}, "u": {}, "v": {}}
         for population in network.computed:
             shape = (samples, steps, population.neurons)
-            spikes[population.name] = np.zeros(shape, np.uint8)
-            us[population.name], vs[population.name] = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
+            sent, us, vs = (np.zeros(shape, np.int64) for _ in range(3))
             u = np.zeros((samples, population.neurons), np.int64)
             v = np.zeros((samples, population.neurons), np.int64)
             for t in range(steps):
-                bias = population.shifted_bias
-                if network.driven(population):
-                    bias = bias + (sequence[:, t] << BIAS_EXPONENT)
                 a_in = np.zeros((samples, population.neurons), np.int64)
                 for projection in network.inputs_of(population.name):
                     a_in += synaptic_input(projection, spikes[projection.source], t)
-                u, v, fired = cuba_step(
-                    u,
-                    v,
-                    a_in,
-                    u_decay=population.u_decay,
-                    v_decay=population.v_decay,
-                    bias=bias,
-                    threshold=population.threshold,
-                )
-                us[population.name][:, t], vs[population.name][:, t] = u, v
-                spikes[population.name][:, t] = fired
-        computed = {p.name: spikes[p.name] for p in network.computed}
-        return result_from_records(self.name, network, inputs, {"spikes": computed, "u": us, "v": vs}, record)
+                if population.kind == "relay":
+                    u = v = sent[:, t] = a_in + population.bias
+                else:
+                    bias = population.shifted_bias
+                    if network.driven(population):
+                        bias = bias + (sequence[:, t] << BIAS_EXPONENT)
+                    u, v, sent[:, t] = cuba_step(
+                        u,
+                        v,
+                        a_in,
+                        u_decay=population.u_decay,
+                        v_decay=population.v_decay,
+                        bias=bias,
+                        threshold=population.threshold,
+                    )
+                us[:, t], vs[:, t] = u, v
+            spikes[population.name] = sent
+            records["spikes"][population.name] = (sent != 0).astype(np.uint8)
+            records["u"][population.name], records["v"][population.name] = us, vs
+        return result_from_records(self.name, network, inputs, records, record)
 
 
 def synaptic_input(projection: FixedProjection, spikes: IntArray, t: int) -> IntArray:
@@ -60,8 +63,8 @@ def synaptic_input(projection: FixedProjection, spikes: IntArray, t: int) -> Int
 
     Every delay's sum is shifted by the weight exponent on its own, as lava-nc's DelayDense does.
     """
-    total = np.zeros((len(spikes), len(projection.weight)), np.int64)
-    for delay, weight in projection.by_delay:
+    total = np.zeros((len(spikes), math.prod(projection.geometry.target)), np.int64)
+    for delay, matrix in projection.by_delay:
         if t >= delay:
-            total += projection.shift(spikes[:, t - delay].astype(np.int64) @ weight.astype(np.int64).T)
+            total += projection.shift((matrix @ spikes[:, t - delay].T).T)
     return total

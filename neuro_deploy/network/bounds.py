@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from neuro_deploy.numerics.registers import (
     ACTIVATION_SHIFT,
     BIAS_EXPONENT,
     NEVER,
+    RELAY,
     STATE_LIMIT,
     THRESHOLD,
     THRESHOLD_SHIFT,
@@ -41,22 +43,83 @@ class Bounds:
         return self.u < STATE_LIMIT and self.v < STATE_LIMIT
 
 
+@dataclass(frozen=True, eq=False)
+class Reach:
+    """What synaptic input a population can get in one timestep. low, high: (neurons,), int64. partial: the largest
+    magnitude of any partial sum.
+    """
+
+    low: IntArray
+    high: IntArray
+    partial: int
+
+
+Sent = tuple[Any, Any]
+"""Lowest and highest value that a population's spikes can carry: a number, or (neurons,), each."""
+
+
+def sent_values(network: FixedNetwork) -> dict[str, Sent]:
+    """What each population of a network can send. A silent neuron counts as sending 0."""
+    sent: dict[str, Sent] = {}
+    encoding = network.encoding
+    for population in network.populations:
+        if population.kind == "relay":
+            continue
+        sent[population.name] = (0, 1)
+        if population.kind == "input" and encoding.mode == "graded":
+            sent[population.name] = (encoding.first, encoding.levels)
+    for population in network.populations:  # a relay's sources come before it, or are neurons
+        if population.kind == "relay":
+            sent[population.name] = sent_by_relay(
+                population, reach(population, network.inputs_of(population.name), sent)
+            )
+    return sent
+
+
+def sent_by_relay(population: FixedPopulation, reached: Reach) -> Sent:
+    """What a relay can send: its sums and its bias, or 0 where nothing came in."""
+    return np.minimum(reached.low + population.bias, 0), np.maximum(reached.high + population.bias, 0)
+
+
 def largest_spike(network: FixedNetwork, source: str) -> int:
-    """The largest value that a spike of this population can carry."""
-    if network.population(source).kind == "input" and network.encoding.mode == "graded":
-        return network.encoding.levels
-    return 1
+    """The largest magnitude that a spike of this population can carry."""
+    low, high = _sent(network)[source]
+    return int(max(np.abs(low).max(), np.abs(high).max()))
 
 
-def input_interval(network: FixedNetwork, projection: FixedProjection) -> tuple[IntArray, IntArray]:
-    """Lowest and highest a_in through one projection, per target neuron: (neurons,), int64."""
-    spike = largest_spike(network, projection.source)
-    weight = projection.weight.astype(np.int64)
-    low = projection.shift(np.minimum(weight, 0).sum(axis=1) * spike)
-    high = projection.shift(np.maximum(weight, 0).sum(axis=1) * spike)
+@lru_cache(maxsize=8)
+def _sent(network: FixedNetwork) -> Mapping[str, Sent]:
+    return MappingProxyType(sent_values(network))
+
+
+def reach(population: FixedPopulation, projections: Sequence[FixedProjection], sent: Mapping[str, Sent]) -> Reach:
+    """The synaptic input that a population can get through these projections."""
+    low, high = np.zeros(population.neurons, np.int64), np.zeros(population.neurons, np.int64)
+    partial = 0
+    for projection in projections:
+        source = sent[projection.source]
+        down, up = _interval(projection, *source)
+        low[projection.geometry.targets] += down
+        high[projection.geometry.targets] += up
+        largest = np.maximum(np.abs(source[0]), np.abs(source[1]))
+        total = projection.geometry.apply(np.abs(projection.weight.astype(np.int32)), largest)
+        partial = max(partial, int(total.max()))
+    return Reach(low, high, partial)
+
+
+def _interval(projection: FixedProjection, low: Any, high: Any) -> tuple[IntArray, IntArray]:
+    """Lowest and highest a_in of the window's targets through one projection."""
+    geometry, weight = projection.geometry, projection.weight
+    adding, taking = np.maximum(weight, 0), np.minimum(weight, 0)
+    up = geometry.apply(adding, high) + geometry.apply(taking, low)
+    down = geometry.apply(adding, low) + geometry.apply(taking, high)
+    if projection.sign is not None:
+        ends = np.stack([down * projection.sign, up * projection.sign])
+        down, up = ends.min(axis=0), ends.max(axis=0)
+    lowest, highest = projection.shift(down.astype(np.int64)), projection.shift(up.astype(np.int64))
     if projection.delay.ndim:  # every delay's sum is shifted on its own, each rounds down by less than one
-        low = low - len(projection.by_delay)
-    return low, high
+        lowest = lowest - np.unique(projection.delay).size
+    return lowest, highest
 
 
 @lru_cache(maxsize=8)
@@ -65,33 +128,36 @@ def state_bounds(network: FixedNetwork) -> Mapping[str, Bounds]:
 
     Follows lowest and highest u and v through the neuron's equation; both decays are monotone, and a reset
     moves v toward 0, which lies between them. v above the threshold is reset, so the highest v that is carried
-    over is the threshold.
+    over is the threshold. A relay has no state: its u and v are the value that it sends.
     """
-    return MappingProxyType({p.name: population_bounds(network, p) for p in network.computed})
+    sent = _sent(network)
+    bounds = {}
+    for population in network.computed:
+        bias_reach = 0
+        if network.encoding.mode == "bias" and network.driven(population):
+            bias_reach = network.encoding.reach << BIAS_EXPONENT
+        reached = reach(population, network.inputs_of(population.name), sent)
+        bounds[population.name] = population_bounds(population, reached, network.timesteps, bias_reach)
+    return MappingProxyType(bounds)
 
 
-def population_bounds(network: FixedNetwork, population: FixedPopulation) -> Bounds:
-    """Bounds of one population; see ``state_bounds``."""
-    low = np.zeros(population.neurons, np.int64)
-    high = np.zeros(population.neurons, np.int64)
-    largest = 0
-    for projection in network.inputs_of(population.name):
-        sum_low, sum_high = input_interval(network, projection)
-        low, high = low + sum_low, high + sum_high
-        total = np.abs(projection.weight.astype(np.int64)).sum(axis=1) * largest_spike(network, projection.source)
-        largest = max(largest, int(total.max()))
-    bias_low = bias_high = population.shifted_bias
-    if network.encoding.mode == "bias" and network.driven(population):
-        reach = network.encoding.reach << BIAS_EXPONENT
-        bias_low, bias_high = bias_low - reach, bias_high + reach
+def population_bounds(population: FixedPopulation, reached: Reach, timesteps: int, bias_reach: int = 0) -> Bounds:
+    """Bounds of one population; see ``state_bounds``. bias_reach: of data that enter as bias, shifted, either sign."""
+    if population.kind == "relay":
+        low, high = sent_by_relay(population, reached)
+        top = int(max(high.max(), -low.min()))
+        return Bounds(a_in=reached.partial, u=top, v=top, v_low=int(-low.min()))
+    bias_low, bias_high = population.shifted_bias - bias_reach, population.shifted_bias + bias_reach
     threshold = np.where(population.threshold == NEVER, STATE_LIMIT, population.threshold << THRESHOLD_SHIFT)
+    lows_highs = np.stack([np.minimum(reached.low, 0), np.maximum(reached.high, 0)]) * 2**ACTIVATION_SHIFT
+    biases = np.stack([np.minimum(bias_low, 0), np.maximum(bias_high, 0)])
     u = np.zeros((2, population.neurons), np.int64)
     v = np.zeros((2, population.neurons), np.int64)
     top_u = top_v = low_v = 0
-    for _ in range(network.timesteps):
+    for _ in range(timesteps):
         before = np.stack([u, v])
-        u = decayed(u, population.u_decay) + np.stack([np.minimum(low, 0), np.maximum(high, 0)]) * 2**ACTIVATION_SHIFT
-        v = decayed(v, population.v_decay) + u + np.stack([np.minimum(bias_low, 0), np.maximum(bias_high, 0)])
+        u = decayed(u, population.u_decay) + lows_highs
+        v = decayed(v, population.v_decay) + u + biases
         top_u, top_v = max(top_u, int(np.abs(u).max())), max(top_v, int(np.abs(v).max()))
         wrapped = np.maximum(np.abs(u) - 2 * STATE_LIMIT, STATE_LIMIT)
         u = np.clip(u, -wrapped, wrapped)
@@ -99,19 +165,28 @@ def population_bounds(network: FixedNetwork, population: FixedPopulation) -> Bou
         v = np.stack([np.maximum(v[0], -STATE_LIMIT), np.minimum(v[1], threshold)])
         if np.array_equal(before, np.stack([u, v])):
             break
-    return Bounds(a_in=largest, u=top_u, v=top_v, v_low=low_v)
+    return Bounds(a_in=reached.partial, u=top_u, v=top_v, v_low=low_v)
 
 
-def check_readout(network: FixedNetwork) -> None:
-    """Prove that a readout's v never passes the largest threshold of the hardware, which would make it spike.
+def check_ranges(network: FixedNetwork) -> None:
+    """Prove that a readout's v never passes the largest threshold of the hardware, which would make it spike, and
+    that no relay's value leaves 24 bits.
 
     Raises:
         RangeError: it could, within the network's timesteps.
     """
-    reach, limit = state_bounds(network)[network.output.name].v, THRESHOLD.high << THRESHOLD_SHIFT
-    if network.output.kind == "readout" and reach > limit:
-        raise RangeError(
-            f"v can reach {reach:,} in {network.timesteps:,} timesteps, but hardware spikes above {limit:,}",
-            where=network.output.name,
-            hint="fewer timesteps, or convert again with --timesteps for as many",
-        )
+    bounds, limit = state_bounds(network), THRESHOLD.high << THRESHOLD_SHIFT
+    for population in network.computed:
+        top = bounds[population.name].v
+        if population.kind == "readout" and top > limit:
+            raise RangeError(
+                f"v can reach {top:,} in {network.timesteps:,} timesteps, but hardware spikes above {limit:,}",
+                where=population.name,
+                hint="fewer timesteps, or convert again with --timesteps for as many",
+            )
+        if population.kind == "relay" and top > RELAY.high:
+            raise RangeError(
+                f"can send {top:,}; a graded spike holds {RELAY.describe()}",
+                where=population.name,
+                hint="convert again, with smaller weights into this relay",
+            )

@@ -19,19 +19,26 @@ from neuro_deploy.numerics.registers import BIAS, PAYLOAD, IntArray, frozen
 
 @dataclass(frozen=True)
 class GradedEncoding:
-    """Graded spikes: q = round((x - low) / scale), 0..levels, ties to even.
+    """Graded spikes: q = round((x - low) / scale), first..levels, ties to even.
 
-    Floats are in model units, from low to low + scale * levels; integers are the whole numbers 0..levels themselves.
+    Floats are in model units, from low + scale * first to low + scale * levels; integers are the whole numbers
+    first..levels themselves. first: 0, or below it for samples around 0, whose spikes then carry a sign.
     """
 
     shape: tuple[int, ...]
     scale: float = 1.0
     low: float = 0.0
     levels: int = PAYLOAD.high
+    first: int = 0
     mode: Literal["graded"] = "graded"
 
+    @property
+    def range(self) -> tuple[float, float]:
+        """Smallest and largest sample, in model units."""
+        return self.low + self.scale * self.first, self.low + self.scale * self.levels
+
     def encode(self, x: npt.ArrayLike) -> IntArray:
-        """The whole numbers 0..levels sent in at every timestep.
+        """The whole numbers first..levels sent in at every timestep.
 
         Raises:
             DataError: wrong shape or type, or values outside both ranges.
@@ -39,7 +46,7 @@ class GradedEncoding:
         values = flat_samples(x, self.shape)
         if self._are_levels(values):
             return values.astype(np.int64)
-        return np.clip(np.rint((values - self.low) / self.scale), 0, self.levels).astype(np.int64)
+        return np.clip(np.rint((values - self.low) / self.scale), self.first, self.levels).astype(np.int64)
 
     def model_units(self, x: npt.ArrayLike) -> npt.NDArray[np.float64]:
         """What the float model sees, not rounded: (samples, features), or (samples, T, features), float64.
@@ -54,20 +61,20 @@ class GradedEncoding:
 
     def largest_image(self, weight: npt.NDArray[np.float64], offset: npt.NDArray[np.float64]) -> float:
         """The largest |weight @ x + offset| of any x within range, over all rows."""
-        ends = np.stack([weight * self.low, weight * (self.low + self.scale * self.levels)])
+        ends = np.stack([weight * self.range[0], weight * self.range[1]])
         return float(max(np.abs(ends.max(0).sum(1) + offset).max(), np.abs(ends.min(0).sum(1) + offset).max()))
 
     def _are_levels(self, values: np.ndarray) -> bool:
-        """Whether x is whole numbers 0..levels (integers) or model units (floats); its range is checked."""
+        """Whether x is whole numbers first..levels (integers) or model units (floats); its range is checked."""
         levels = values.dtype.kind in "iub"
-        low, high = (0.0, float(self.levels)) if levels else (self.low, self.low + self.scale * self.levels)
+        low, high = (float(self.first), float(self.levels)) if levels else self.range
         slack = 0 if levels else self.scale / 2
         if values.min() < low - slack or values.max() > high + slack:
+            span = f"floats from {self.range[0]:g} to {self.range[1]:g}"
             raise DataError(
-                f"x spans {values.min():g} to {values.max():g}; this network takes floats from {self.low:g} to "
-                f"{self.low + self.scale * self.levels:g}, or integers from 0 to {self.levels}",
-                hint=f"scale the data as in training, to floats from {self.low:g} to "
-                f"{self.low + self.scale * self.levels:g}; whole numbers are taken as they are from integer arrays",
+                f"x spans {values.min():g} to {values.max():g}; this network takes {span}, or integers from "
+                f"{self.first} to {self.levels}",
+                hint=f"scale the data as in training, to {span}; integer arrays are taken as they are",
             )
         return levels
 

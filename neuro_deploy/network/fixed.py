@@ -14,7 +14,9 @@ import numpy.typing as npt
 
 from neuro_deploy.errors import UnsupportedError
 from neuro_deploy.network.encoding import InputEncoding
-from neuro_deploy.network.topology import check_timesteps, check_topology, depths
+from neuro_deploy.network.geometry import Geometry, checked_sign, geometry_of
+from neuro_deploy.network.separate import check_order, separate
+from neuro_deploy.network.topology import check_geometry, check_timesteps, check_topology, depths, grouped_by_target
 from neuro_deploy.numerics.registers import (
     BIAS,
     BIAS_EXPONENT,
@@ -23,6 +25,8 @@ from neuro_deploy.numerics.registers import (
     DELAY,
     MAX_NEURONS,
     NEVER,
+    RELAY,
+    SIGN,
     STOCK_WEIGHT,
     THRESHOLD,
     WEIGHT_EXPONENT,
@@ -38,7 +42,8 @@ Kind = Literal["input", "lif", "relay", "readout"]
 class FixedPopulation:
     """Neurons of one kind with Loihi's parameters.
 
-    bias: mantissa, (neurons,), 13 bits signed; it enters v shifted left by 6.
+    bias: mantissa, (neurons,), 13 bits signed; it enters v shifted left by 6. A relay adds it to its sum as it is: 24
+    bits signed.
     threshold: vThMant, () or (neurons,), 17 bits. A readout never spikes: its threshold is NEVER.
     u_decay, v_decay: () or (neurons,), 0..4096 parts of 4096.
 
@@ -60,7 +65,7 @@ class FixedPopulation:
             raise UnsupportedError(f"has shape {self.shape}; 1 to {MAX_NEURONS:,} neurons are wanted", where=self.name)
         bias = np.broadcast_to(self.bias, (self.neurons,)) if np.ndim(self.bias) == 0 else self.bias
         never = self.kind != "lif" and np.all(np.asarray(self.threshold) == NEVER)
-        object.__setattr__(self, "bias", self._parameter(bias, BIAS))
+        object.__setattr__(self, "bias", self._parameter(bias, RELAY if self.kind == "relay" else BIAS))
         object.__setattr__(self, "threshold", frozen(NEVER) if never else self._parameter(self.threshold, THRESHOLD))
         object.__setattr__(self, "u_decay", self._parameter(self.u_decay, DECAY))
         object.__setattr__(self, "v_decay", self._parameter(self.v_decay, DECAY))
@@ -80,15 +85,15 @@ class FixedPopulation:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data; a parameter that differs between neurons as [lowest, highest]."""
-        computed = self.kind != "input"
+        computed, neuron = self.kind != "input", self.kind in ("lif", "readout")
         return {
             "name": self.name,
             "kind": self.kind,
             "shape": list(self.shape),
             "neurons": self.neurons,
             "threshold": _one_or_range(self.threshold) if self.kind == "lif" else None,
-            "u_decay": _one_or_range(self.u_decay) if computed else None,
-            "v_decay": _one_or_range(self.v_decay) if computed else None,
+            "u_decay": _one_or_range(self.u_decay) if neuron else None,
+            "v_decay": _one_or_range(self.v_decay) if neuron else None,
             "bias_min": int(self.bias.min()) if computed else None,
             "bias_max": int(self.bias.max()) if computed else None,
         }
@@ -101,10 +106,12 @@ class FixedPopulation:
 
 @dataclass(frozen=True, eq=False)
 class FixedProjection:
-    """Dense synapses: a_in += shift(weight @ s), where shift is << weight_exp, or >> -weight_exp rounding down.
+    """Synapses: a_in += shift(M @ s), where shift is << weight_exp, or >> -weight_exp rounding down.
 
-    weight: (target neurons, source neurons), int16. Ours are even, -256..254; in stock files some odd ones act, up to
-    255. delay: () or like weight, 0..62 timesteps beyond the layer-synchronous timing.
+    M is the matrix of all synapses that geometry makes of weight (geometry.py has the shapes), each row times its sign.
+    weight: int16. Ours are even, -256..254; in stock files some odd ones act, up to 255. geometry: dense from source to
+    target where not given. sign: None, or (target neurons of the window,), int8, of -1, 0 and 1.
+    delay: (), or like the weight of dense synapses; 0..62 timesteps beyond the layer-synchronous timing.
     A negative weight_exp shifts the sum that arrives in one timestep with one delay, as lava-nc does it.
     """
 
@@ -113,19 +120,23 @@ class FixedProjection:
     weight: IntArray
     weight_exp: int = 0
     delay: IntArray = field(default_factory=lambda: np.zeros((), np.int64))
+    geometry: Geometry = None  # type: ignore[assignment]  # made in __post_init__ where not given
+    sign: IntArray | None = None
 
     def __post_init__(self) -> None:
         weight = STOCK_WEIGHT.check(self.weight, self.name)
         delay = DELAY.check(self.delay, self.name)
-        if weight.ndim != 2:
-            raise UnsupportedError(f"weight has shape {weight.shape}; (out, in) is wanted", where=self.name)
-        if delay.shape not in ((), weight.shape):
+        object.__setattr__(self, "geometry", geometry_of(self.geometry, weight.shape, self.name))
+        if delay.shape not in ((), weight.shape if self.geometry.kind == "dense" else ()):
             raise UnsupportedError(f"delay has shape {delay.shape}; {weight.shape} is wanted", where=self.name)
         if delay.ndim == 2 and np.all(delay == delay.flat[0]):
             delay = delay[0, 0]
         object.__setattr__(self, "weight_exp", int(WEIGHT_EXPONENT.check(self.weight_exp, self.name)))
         object.__setattr__(self, "weight", frozen(weight.astype(np.int16)))
         object.__setattr__(self, "delay", frozen(np.asarray(delay)))
+        if self.sign is not None:
+            sign = SIGN.check(self.sign, self.name).astype(np.int8)
+            object.__setattr__(self, "sign", frozen(checked_sign(sign, self.geometry, self.name)))
 
     @property
     def name(self) -> str:
@@ -145,27 +156,40 @@ class FixedProjection:
         return int(self.delay.max())
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data."""
+        """Plain data. weights: stored numbers. synapses: connections they make; shared weights make many."""
         return {
             "source": self.source,
             "target": self.target,
-            "kind": "dense",
-            "synapses": self.weight.size,
+            "kind": self.geometry.kind,
+            "axis": self.geometry.axis,
+            "source_channels": self.geometry.source_channels,
+            "target_channels": self.geometry.target_channels,
+            "weights": self.weight.size,
+            "synapses": int(self.fan_out.sum()),
             "nonzero": int(np.count_nonzero(self.weight)),
             "weight_min": int(self.weight.min()),
             "weight_max": int(self.weight.max()),
             "weight_bits": self.weight_bits,
             "weight_exp": self.weight_exp,
             "max_delay": self.max_delay,
+            "signed_rows": self.sign is not None,
         }
 
     @cached_property
-    def by_delay(self) -> tuple[tuple[int, IntArray], ...]:
-        """(delay, weights that have it) for every delay that occurs; the weights add up to ``weight``."""
+    def fan_out(self) -> IntArray:
+        """Stored synapses of each source neuron: (source neurons,), int64."""
+        return self.geometry.fan_out(np.broadcast_to(np.int8(1), self.weight.shape))
+
+    @cached_property
+    def by_delay(self) -> tuple[tuple[int, Any], ...]:
+        """(delay, matrix of the synapses that have it) for every delay that occurs.
+
+        matrix: scipy.sparse, (target neurons, source neurons) of the whole populations, int64.
+        """
         if self.delay.ndim == 0:
-            return ((int(self.delay), self.weight),)
+            return ((int(self.delay), self.geometry.matrix(self.weight.astype(np.int64), sign=self.sign)),)
         return tuple(
-            (int(delay), np.where(self.delay == delay, self.weight, 0).astype(np.int16))
+            (int(delay), self.geometry.matrix(np.where(self.delay == delay, self.weight, 0).astype(np.int64)))
             for delay in np.unique(self.delay)
         )
 
@@ -191,16 +215,12 @@ class FixedNetwork:
 
     def __post_init__(self) -> None:
         check_topology(self.populations, self.projections)
+        check_geometry(self.populations, self.projections)
         check_timesteps(self.timesteps)
         if self.encoding.mode == "bias" and self.encoding.population not in {p.name for p in self.populations}:
             raise UnsupportedError("the encoding names this population, which does not exist", where=self.entry)
         object.__setattr__(self, "meta", MappingProxyType(dict(self.meta)))
-        for projection in self.projections:
-            want = (self.population(projection.target).neurons, self.population(projection.source).neurons)
-            if projection.weight.shape != want:
-                raise UnsupportedError(
-                    f"weight has shape {projection.weight.shape}, {want} is wanted", where=projection.name
-                )
+        check_order(self)
         entry = self.population(self.entry)
         if entry.neurons != self._encoded_neurons():
             raise UnsupportedError(
@@ -220,13 +240,26 @@ class FixedNetwork:
         """Whether data enter this population as its bias."""
         return self.encoding.mode == "bias" and self.entry == population.name
 
+    @cached_property
+    def _by_name(self) -> dict[str, FixedPopulation]:
+        return {population.name: population for population in self.populations}
+
+    @cached_property
+    def _inputs(self) -> dict[str, tuple[FixedProjection, ...]]:
+        return grouped_by_target(self.populations, self.projections)
+
     def population(self, name: str) -> FixedPopulation:
         """The population of that name."""
-        return next(population for population in self.populations if population.name == name)
+        return self._by_name[name]
 
     def inputs_of(self, name: str) -> tuple[FixedProjection, ...]:
         """The projections into that population."""
-        return tuple(projection for projection in self.projections if projection.target == name)
+        return self._inputs[name]
+
+    @cached_property
+    def separated(self) -> FixedNetwork:
+        """The same network with populations that feed their own later channels cut into parts; see separate.py."""
+        return separate(self)
 
     @property
     def computed(self) -> tuple[FixedPopulation, ...]:
@@ -240,12 +273,12 @@ class FixedNetwork:
 
     @cached_property
     def depths(self) -> dict[str, int]:
-        """Longest path from the input, per population; Lava and the chip run that many timesteps late."""
-        return depths(self.populations, self.projections)
+        """Longest path from the input, per part of ``separated``; Lava and the chip run that many timesteps late."""
+        return depths(self.separated.populations, self.separated.projections)
 
     @property
     def parameters(self) -> int:
-        """Stored numbers: synapses and nonzero bias vectors."""
+        """Stored numbers: weights, and biases of populations that have any."""
         weights = sum(projection.weight.size for projection in self.projections)
         return weights + sum(p.neurons for p in self.computed if np.any(p.bias))
 

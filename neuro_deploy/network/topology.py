@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from graphlib import CycleError, TopologicalSorter
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from neuro_deploy.errors import UnsupportedError
+from neuro_deploy.network.geometry import Geometry
 from neuro_deploy.numerics.registers import MAX_TIMESTEPS
 
 
@@ -27,6 +29,20 @@ class Linked(Protocol):
     def target(self) -> str: ...
 
 
+class Shaped(Named, Protocol):
+    """A population."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+
+class Placed(Linked, Protocol):
+    """A projection."""
+
+    @property
+    def geometry(self) -> Geometry: ...
+
+
 def check_timesteps(timesteps: int) -> None:
     """Check a number of timesteps.
 
@@ -38,22 +54,32 @@ def check_timesteps(timesteps: int) -> None:
 
 
 def check_topology(populations: Sequence[Named], projections: Sequence[Linked]) -> None:
-    """Check that a network is feed-forward and that its populations stand in execution order.
+    """Check that names are unique and that every projection's ends exist.
 
     Raises:
-        UnsupportedError: no populations, double names, dangling projections, cycles, or populations out of order.
+        UnsupportedError: no populations, double names, or dangling projections.
     """
     if not populations:
         raise UnsupportedError("a network without populations")
     for name, count in Counter(population.name for population in populations).items():
         if count > 1:
             raise UnsupportedError(f"{count} populations are named so, one is allowed", where=name)
+    names = {population.name for population in populations}
+    for projection in projections:
+        for end in (projection.source, projection.target):
+            if end not in names:
+                raise UnsupportedError("a projection names this population, which does not exist", where=end)
+
+
+def check_feed_forward(populations: Sequence[Named], projections: Sequence[Linked]) -> None:
+    """Check that there are no cycles, and that populations stand in execution order.
+
+    Raises:
+        UnsupportedError: a cycle, or a population that comes before one that feeds it.
+    """
     place = {population.name: index for index, population in enumerate(populations)}
     sorter: TopologicalSorter[str] = TopologicalSorter(dict.fromkeys(place, ()))
     for projection in projections:
-        for end in (projection.source, projection.target):
-            if end not in place:
-                raise UnsupportedError("a projection names this population, which does not exist", where=end)
         sorter.add(projection.target, projection.source)
     try:
         sorter.prepare()
@@ -65,11 +91,38 @@ def check_topology(populations: Sequence[Named], projections: Sequence[Linked]) 
             raise UnsupportedError(f"comes before {projection.source!r}, which feeds it", where=projection.target)
 
 
+def check_geometry(populations: Sequence[Shaped], projections: Sequence[Placed]) -> None:
+    """Check that every projection fits the populations that it leads from and to; dense synapses see them flat.
+
+    Raises:
+        UnsupportedError: it does not.
+    """
+    shapes = {population.name: population.shape for population in populations}
+    for projection in projections:
+        geometry = projection.geometry
+        for end, said in ((projection.source, geometry.source), (projection.target, geometry.target)):
+            flat = geometry.kind == "dense" and math.prod(said) == math.prod(shapes[end])
+            if said != shapes[end] and not flat:
+                raise UnsupportedError(
+                    f"is made for a population of shape {said}, {end} has {shapes[end]}",
+                    where=f"{projection.source} -> {projection.target}",
+                )
+
+
+P = TypeVar("P", bound=Linked)
+
+
+def grouped_by_target(populations: Sequence[Named], projections: Sequence[P]) -> dict[str, tuple[P, ...]]:
+    """name -> the projections into that population, in order."""
+    groups: dict[str, list[P]] = {population.name: [] for population in populations}
+    for projection in projections:
+        groups[projection.target].append(projection)
+    return {name: tuple(group) for name, group in groups.items()}
+
+
 def depths(populations: Sequence[Named], projections: Sequence[Linked]) -> dict[str, int]:
     """Longest path, in projections, from a population that nothing feeds; populations are in execution order."""
     depth = {population.name: 0 for population in populations}
-    for population in populations:
-        for projection in projections:
-            if projection.target == population.name:
-                depth[population.name] = max(depth[population.name], depth[projection.source] + 1)
+    for name, group in grouped_by_target(populations, projections).items():
+        depth[name] = max((depth[projection.source] + 1 for projection in group), default=0)
     return depth

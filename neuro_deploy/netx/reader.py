@@ -17,7 +17,7 @@ from neuro_deploy.network import (
     FixedProjection,
     InputEncoding,
     SpikeEncoding,
-    check_readout,
+    check_ranges,
 )
 from neuro_deploy.netx import schema
 from neuro_deploy.netx.hostile import SafeFile, opened
@@ -85,7 +85,7 @@ class _Chain:
         meta = self.meta.document if self.meta else {}
         network = FixedNetwork(tuple(self.populations), tuple(self.projections), timesteps, self.encoding, meta)
         if self.meta:  # a stock readout has no neuron to spike
-            check_readout(network)
+            check_ranges(network)
         return network
 
     def _check_meta(self, meta: Meta) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 from neuro_deploy.errors import UnsupportedError
 from neuro_deploy.files import atomic_write
 from neuro_deploy.lava_compat import blocks, require
-from neuro_deploy.network import BiasEncoding, FixedNetwork, FixedPopulation, FixedProjection, check_readout
+from neuro_deploy.network import BiasEncoding, FixedNetwork, FixedPopulation, FixedProjection, check_ranges
 from neuro_deploy.netx import schema
 from neuro_deploy.netx.meta import meta_document
 from neuro_deploy.netx.stock import unchanged
@@ -34,7 +34,7 @@ def write(network: FixedNetwork, path: str | Path) -> None:
     for projection in layers:
         _check_synapses(projection)
     _check_written(network)
-    check_readout(network)
+    check_ranges(network)
     require()
     with atomic_write(path) as temporary, h5py.File(temporary, "w") as file:
         chain = file.create_group("layer")

@@ -63,7 +63,11 @@ THRESHOLD = Register("vThMant", 0, 131_071, "LAVA: 17 bits unsigned")
 BIAS = Register("bias mantissa", -4_095, 4_095, "LAVA: 13 bits signed, symmetric as Loihi 1 takes it")
 DECAY = Register("decay", 0, 4_096, "LAVA: 12 bits; 4096 empties the state every timestep")
 DELAY = Register("delay", 0, 62, "NETX: create_dense clamps at 62")
-PAYLOAD = Register("input value", 0, 255, "8-bit graded spike")
+PAYLOAD = Register("input value", -128, 255, "8-bit graded spike, unsigned or signed")
+RELAY = Register(
+    "relay value", -(2**23 - 1), 2**23 - 1, "graded spikes of 24 bits: arXiv:2310.03251; LAVA: 24-bit messages"
+)
+SIGN = Register("sign", -1, 1, "our own: a row of shared weights is added, left out, or subtracted")
 
 MAX_TIMESTEPS = 65_536
 """Timesteps of one sample. Our own limit: a run keeps every timestep of a batch in memory."""
