@@ -1,1 +1,1 @@
-"""Source -> Graph: reading checkpoints (checkpoint.py), the spiking MLP (mlp.py)."""
+"""Source -> Graph: any checkpoint (source.py), the spiking MLP (mlp.py), the Mixer-SNN (mixer.py, official.py)."""

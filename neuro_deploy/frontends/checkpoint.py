@@ -2,7 +2,7 @@
 
 A checkpoint of ours is a dict: ``format`` "neuro-deploy-checkpoint", ``version`` 1, ``model`` (its name), ``config``
 (the model's arguments), ``input`` (shape, scale, low, levels: how samples were digitised), ``training`` (seed, epochs,
-accuracy, versions), ``state_dict``.
+accuracy, versions), ``state_dict``. Plain state dicts: official.py.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Checkpoint:
         """A tensor of that name and shape, finite.
 
         Raises:
-            FormatError: missing, of another shape, or with NaN or infinity.
+            FormatError: missing, of another shape, with NaN or infinity, or a negative variance of a batch norm.
         """
         where = f"{self.path}:{name}"
         if name not in self.state:
@@ -49,6 +49,8 @@ class Checkpoint:
         value: npt.NDArray[np.float64] = self.state[name].detach().to(torch.float64).numpy()
         if not np.all(np.isfinite(value)):
             raise FormatError("holds NaN or infinity", where=where, hint="the training broke down: train again")
+        if name.endswith(".running_var") and value.size and value.min() < 0:
+            raise FormatError("holds a negative variance", where=where)
         return value
 
     def refuse_unknown(self, known: Collection[str]) -> None:
@@ -79,10 +81,18 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
         FormatError: not a torch checkpoint, one with Python objects in it, or not one of ours.
     """
     path = existing_file(path)
-    content = _load(path)
+    return own_checkpoint(path, load_content(path))
+
+
+def own_checkpoint(path: Path, content: Any) -> Checkpoint:
+    """Check what a file holds, and take it as a checkpoint of ours.
+
+    Raises:
+        FormatError: not one of ours, or a broken one.
+    """
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise FormatError(
-            "is a torch file, but not a checkpoint of this tool",
+            "is a torch file, but not a checkpoint of this tool, nor a state dict of the official Mixer-SNN",
             where=str(path),
             hint="neuro-deploy train writes such checkpoints",
         )
@@ -91,11 +101,25 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
     for key, kind in (("model", str), ("config", dict), ("input", dict), ("state_dict", dict)):
         if not isinstance(content.get(key), kind):
             raise FormatError(f"has no usable {key!r}", where=str(path), hint="the file is broken: train again")
-    state = {str(name): _checked(path, str(name), value) for name, value in content["state_dict"].items()}
+    state = checked_state(path, content["state_dict"])
     return Checkpoint(path, content["model"], content["config"], content["input"], state)
 
 
-def _load(path: Path) -> Any:
+def checked_state(path: Path, state: Mapping[Any, Any]) -> dict[str, torch.Tensor]:
+    """A state dict of dense real tensors on the CPU, whose data they hold.
+
+    Raises:
+        FormatError: anything else in it, with its key.
+    """
+    return {str(name): _checked(path, str(name), value) for name, value in state.items()}
+
+
+def load_content(path: Path) -> Any:
+    """What a torch file holds: tensors, numbers, strings, lists and dicts, nothing that runs.
+
+    Raises:
+        FormatError: not a torch file, truncated, or with Python objects in it.
+    """
     check_archive(path, "torch checkpoint")
     try:
         return torch.load(path, map_location="cpu", weights_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,20 +12,23 @@ import torch
 
 from neuro_deploy.errors import DataError
 from neuro_deploy.frontends.checkpoint import save_checkpoint
-from neuro_deploy.models import SpikingMLP
+from neuro_deploy.models import Mixer, SpikingMLP
 from neuro_deploy.progress import Progress, silent
 from neuro_deploy.training.data import Data
-from neuro_deploy.training.recipes import Recipe
+from neuro_deploy.training.recipes import Recipe, fitted_mixer
 
+Model = SpikingMLP | Mixer
 MAX_CLASSES = 100_000
 """Our own limit: a readout neuron per class."""
+BATCH = 1000
+"""Samples that are evaluated at a time: bounds the memory."""
 
 
 @dataclass(frozen=True, eq=False)
 class Trained:
     """A trained model and its accuracy on the held-out data, 0..1."""
 
-    model: SpikingMLP
+    model: Model
     accuracy: float
 
     @property
@@ -34,10 +38,10 @@ class Trained:
 
 
 def train(recipe: Recipe, fit: Data, held_out: Data, *, seed: int, progress: Progress = silent) -> Trained:
-    """Train a spiking MLP. The same seed on the same machine gives the same weights.
+    """Train a recipe's model. The same seed on the same machine gives the same weights.
 
     Raises:
-        DataError: data without labels, or labels that are not 0, 1, 2, ...
+        DataError: data without labels, or labels that are not 0, 1, 2, ..., or samples that do not fit the model.
     """
     before = torch.get_num_threads()
     torch.set_num_threads(recipe.threads)
@@ -55,7 +59,7 @@ def _train(recipe: Recipe, fit: Data, held_out: Data, seed: int, progress: Progr
     generator = torch.Generator().manual_seed(seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = SpikingMLP((x[0].numel(), *recipe.hidden, classes), recipe.timesteps)
+        model = _model(recipe, tuple(x.shape[1:]), classes, fit.name)
     optimizer = torch.optim.AdamW(model.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
     steps = -(-len(x) // recipe.batch) * recipe.epochs
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, recipe.learning_rate, total_steps=steps)
@@ -76,17 +80,19 @@ def _train(recipe: Recipe, fit: Data, held_out: Data, seed: int, progress: Progr
     return Trained(model, accuracy(model, held_out))
 
 
+def _model(recipe: Recipe, shape: tuple[int, ...], classes: int, name: str) -> Model:
+    if recipe.mixer is None:
+        return SpikingMLP((math.prod(shape), *recipe.hidden, classes), recipe.timesteps)
+    return Mixer(fitted_mixer(recipe, recipe.mixer, shape, classes, name))
+
+
 def save_trained(trained: Trained, path: str | Path, data: Data, training: Mapping[str, Any]) -> None:
     """Write a checkpoint, whole or not at all. data: what it was trained on, whose digitising is kept."""
     model = trained.model
+    name, config = _described(model)
     content = {
-        "model": "mlp",
-        "config": {
-            "widths": list(model.widths),
-            "timesteps": model.timesteps,
-            "tau": model.tau,
-            "v_threshold": model.v_threshold,
-        },
+        "model": name,
+        "config": config,
         "input": {"shape": list(data.x.shape[1:]), "scale": 1 / data.levels, "low": 0.0, "levels": data.levels},
         "training": {**training, "accuracy": trained.accuracy, "torch": str(torch.__version__)},
         "state_dict": model.state_dict(),
@@ -94,11 +100,20 @@ def save_trained(trained: Trained, path: str | Path, data: Data, training: Mappi
     save_checkpoint(path, content)
 
 
-def accuracy(model: SpikingMLP, data: Data) -> float:
+def _described(model: Model) -> tuple[str, dict[str, Any]]:
+    """The name and the arguments of a model, as plain data."""
+    if isinstance(model, Mixer):
+        return "mixer", model.config.to_dict()
+    config = {"timesteps": model.timesteps, "tau": model.tau, "v_threshold": model.v_threshold}
+    return "mlp", {"widths": list(model.widths), **config}
+
+
+def accuracy(model: Model, data: Data) -> float:
     """The share of samples that the model puts in their class, 0..1."""
     x, y = _tensors(data)
     with torch.inference_mode():
-        return float((model(x).argmax(dim=1) == y).float().mean())
+        found = torch.cat([model(part).argmax(dim=1) for part in torch.split(x, BATCH)])
+        return float((found == y).float().mean())
 
 
 def _tensors(data: Data) -> tuple[torch.Tensor, torch.Tensor]:
