@@ -1,8 +1,10 @@
-"""NetX files: schema, reader, writer. The only place that imports h5py.
+"""NetX files: schema, readers, writers. The only place that imports h5py.
 
-``netx.writer`` is imported by those who write: it loads torch and lava-dl.
+A chain is what lava-dl reads; a graph is what a chain has no place for (docs/netx_format.md). ``netx.writer`` is
+imported by those who write chains: it loads torch.
 """
 
 from neuro_deploy.netx.reader import read
+from neuro_deploy.netx.store import save
 
-__all__ = ["read"]
+__all__ = ["read", "save"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,10 +12,16 @@ from typing import Any
 import h5py
 import numpy as np
 
-from neuro_deploy.errors import FormatError, RangeError
-from neuro_deploy.files import existing_file
-from neuro_deploy.netx.schema import MAX_ELEMENTS, Field
+from neuro_deploy.errors import FormatError, NeuroDeployError, RangeError
+from neuro_deploy.files import MEMORY_BUDGET, existing_file
+from neuro_deploy.netx.schema import MAX_CHUNK_BYTES, MAX_CHUNKS, MAX_ELEMENTS, Field
 from neuro_deploy.numerics.registers import IntArray
+
+_FILTERS = {h5py.h5z.FILTER_DEFLATE: "deflate", h5py.h5z.FILTER_SHUFFLE: "shuffle", h5py.h5z.FILTER_FLETCHER32: "sum"}
+_SLACK = 1_024
+"""Bytes that a chunk may be stored in beyond its size: checksums, and deflate on numbers that do not shrink."""
+_OPEN_GROUPS = 64
+"""Groups that are kept open for the next look into them."""
 
 
 @contextmanager
@@ -27,53 +34,131 @@ def opened(path: str | Path) -> Iterator[SafeFile]:
     """
     path = existing_file(path)
     try:
-        with h5py.File(path, "r") as file:
-            yield SafeFile(file, str(path))
-    except (OSError, RuntimeError, KeyError) as error:
+        file = h5py.File(path, "r")
+    except Exception as error:  # h5py raises many kinds on broken bytes
         checkpoint = zipfile.is_zipfile(path)
         raise FormatError(
             "not a readable HDF5 file: empty, truncated or of another type",
             where=str(path),
             hint="if it is a checkpoint: neuro-deploy convert it first" if checkpoint else "give a .net file of NetX",
         ) from error
+    with file:
+        yield SafeFile(file, str(path))
 
 
 class SafeFile:
-    """Reads datasets by path and names the file and the HDF5 path in every refusal."""
+    """Reads datasets by path and names the file and the HDF5 path in every refusal.
+
+    All that is read adds up to at most MEMORY_BUDGET bytes, at 8 bytes or more for a number.
+    """
 
     def __init__(self, file: h5py.File, path: str) -> None:
         self._file = file
         self._path = path
+        self._claimed = 0
+        self._groups: dict[str, h5py.Group] = {}
 
     def where(self, path: str) -> str:
         """``file:/path``, for messages."""
         return f"{self._path}:/{path}"
 
+    @contextmanager
+    def _reading(self, path: str) -> Iterator[None]:
+        """Give every error of h5py on broken bytes the tool's form."""
+        try:
+            yield
+        except NeuroDeployError:
+            raise
+        except Exception as error:  # h5py raises many kinds on broken bytes
+            raise FormatError(
+                f"cannot be read: {type(error).__name__}: {' '.join(str(error).split())}", where=self.where(path)
+            ) from error
+
+    def claim(self, count: int, path: str) -> None:
+        """Take bytes from the budget.
+
+        Raises:
+            FormatError: more than is left.
+        """
+        self._claimed += count
+        if self._claimed > MEMORY_BUDGET:
+            raise FormatError(
+                f"makes the file take {self._claimed:,} bytes unpacked, at most {MEMORY_BUDGET:,} are allowed",
+                where=self.where(path),
+            )
+
     def has(self, path: str) -> bool:
         """Whether something is there, reached without leaving the file."""
-        group: Any = self._file
-        parts = path.split("/")
-        for index, part in enumerate(parts):
-            if not isinstance(group, h5py.Group) or part not in group:
-                return False
-            link = group.get(part, getlink=True)
-            if not isinstance(link, h5py.HardLink):
-                raise FormatError("is a link, which is not followed", where=self.where("/".join(parts[: index + 1])))
-            group = group[part]
-        return True
+        with self._reading(path):
+            return self._found(path) is not None
 
-    def names(self, path: str) -> list[str]:
-        """Names in a group; empty where it is not there."""
-        if not self.has(path):
-            return []
-        if not isinstance(self._file[path], h5py.Group):
-            raise FormatError("is a dataset, a group is wanted", where=self.where(path))
-        return list(self._file[path])
+    def _found(self, path: str) -> Any:
+        """The group or dataset at a path; None where nothing is there.
+
+        Raises:
+            FormatError: a link on the way.
+        """
+        parent, _, name = path.rpartition("/")
+        if path in self._groups:
+            return self._groups[path]
+        group = self._found(parent) if parent else self._file
+        if not isinstance(group, h5py.Group) or name not in group:
+            return None
+        if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+            raise FormatError("is a link, which is not followed", where=self.where(path))
+        found = group[name]
+        if isinstance(found, h5py.Group):
+            if len(self._groups) >= _OPEN_GROUPS:
+                self._groups.clear()
+            self._groups[path] = found
+        return found
+
+    def names(self, path: str, limit: int | None = None) -> list[str]:
+        """Names in a group, the root's for an empty path; empty where the group is not there.
+
+        Raises:
+            FormatError: a dataset, or more names than the limit.
+        """
+        with self._reading(path):
+            group = self._found(path) if path else self._file
+            if group is None:
+                return []
+            if not isinstance(group, h5py.Group):
+                raise FormatError("is a dataset, a group is wanted", where=self.where(path))
+            if limit is not None and len(group) > limit:
+                raise FormatError(f"holds {len(group):,} names, at most {limit:,} are allowed", where=self.where(path))
+            names = list(group)
+            strange = next((name for name in names if not isinstance(name, str)), None)
+            if strange is not None:
+                raise FormatError(f"holds {strange!r}, a name that is no text", where=self.where(path))
+            return names
+
+    def attribute(self, name: str) -> str | int | None:
+        """A text or a whole number at the root; None where it is not there.
+
+        Raises:
+            FormatError: of another type, or an array.
+        """
+        path = f"@{name}"
+        with self._reading(path):
+            if name not in self._file.attrs:
+                return None
+            attribute = self._file.attrs.get_id(name)
+            text = h5py.check_string_dtype(attribute.dtype) is not None
+            if attribute.shape != () or not (text or attribute.dtype.kind in "iu"):
+                raise FormatError(
+                    f"holds {attribute.dtype} of shape {attribute.shape}; one text or whole number is wanted",
+                    where=self.where(path),
+                )
+            value = self._file.attrs[name]
+            if not text:
+                return int(value)
+            return value.decode("utf-8") if isinstance(value, bytes) else str(value)
 
     def _dataset(self, path: str) -> h5py.Dataset:
-        if not self.has(path):
+        dataset = self._found(path)
+        if dataset is None:
             raise FormatError("is missing", where=self.where(path))
-        dataset = self._file[path]
         if not isinstance(dataset, h5py.Dataset):
             raise FormatError("is a group, a dataset is wanted", where=self.where(path))
         if dataset.external or dataset.is_virtual:
@@ -84,18 +169,51 @@ class SafeFile:
             )
         return dataset
 
+    def _check_storage(self, dataset: h5py.Dataset, path: str) -> None:
+        """Refuse filters other than h5py's own, and chunks that would unpack to far more than they say."""
+        stored = dataset.id.get_create_plist()
+        filters = [stored.get_filter(index)[0] for index in range(stored.get_nfilters())]
+        if not set(filters) <= set(_FILTERS):
+            raise FormatError(f"is packed by filters {filters}; deflate and shuffle are read", where=self.where(path))
+        if dataset.chunks is None:
+            return
+        size = math.prod(dataset.chunks) * dataset.dtype.itemsize
+        count = math.prod(-(-n // chunk) for n, chunk in zip(dataset.shape, dataset.chunks, strict=True))
+        if size > MAX_CHUNK_BYTES or count > MAX_CHUNKS:
+            raise FormatError(
+                f"is cut into {count:,} chunks of {size:,} bytes, at most {MAX_CHUNKS:,} of {MAX_CHUNK_BYTES:,} are "
+                "allowed",
+                where=self.where(path),
+            )
+        largest = max((dataset.id.get_chunk_info(i).size for i in range(dataset.id.get_num_chunks())), default=0)
+        if largest > size + _SLACK:
+            raise FormatError(f"has a chunk of {size:,} bytes stored in {largest:,}", where=self.where(path))
+
+    def declared(self, path: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
+        """Shape and dtype of a dataset, before anything of it is read.
+
+        Raises:
+            FormatError: missing, a group, or too large.
+        """
+        with self._reading(path):
+            dataset = self._dataset(path)
+            return tuple(dataset.shape), dataset.dtype
+
     def numbers(self, path: str) -> np.ndarray:
         """A dataset of plain numbers.
 
         Raises:
             FormatError: missing, a group, other types, too large, empty, or NaN.
         """
-        dataset = self._dataset(path)
-        if dataset.dtype.kind not in "iufb":
-            raise FormatError(f"holds {dataset.dtype}, numbers are wanted", where=self.where(path))
-        if dataset.size == 0:
-            raise FormatError(f"is empty (shape {dataset.shape})", where=self.where(path))
-        values = np.asarray(dataset[()])
+        with self._reading(path):
+            dataset = self._dataset(path)
+            if dataset.dtype.kind not in "iufb":
+                raise FormatError(f"holds {dataset.dtype}, numbers are wanted", where=self.where(path))
+            if dataset.size == 0:
+                raise FormatError(f"is empty (shape {dataset.shape})", where=self.where(path))
+            self.claim(dataset.size * max(dataset.dtype.itemsize, 8), path)
+            self._check_storage(dataset, path)
+            values = np.asarray(dataset[()])
         if values.dtype.kind == "f" and not np.all(np.isfinite(values)):
             raise FormatError("holds NaN or infinity", where=self.where(path))
         return values
@@ -120,12 +238,15 @@ class SafeFile:
         Raises:
             FormatError: missing or not text.
         """
-        dataset = self._dataset(path)
-        value = dataset[()] if dataset.size == 1 else None
-        value = value.flat[0] if isinstance(value, np.ndarray) else value
-        if not isinstance(value, bytes):
-            raise FormatError("holds no text", where=self.where(path))
-        try:
-            return value.decode("utf-8")
-        except UnicodeDecodeError as error:
-            raise FormatError("holds bytes that are not text", where=self.where(path)) from error
+        with self._reading(path):
+            dataset = self._dataset(path)
+            if h5py.check_string_dtype(dataset.dtype) is None or dataset.size != 1:
+                raise FormatError("holds no text", where=self.where(path))
+            self.claim(dataset.dtype.itemsize, path)
+            self._check_storage(dataset, path)
+            value = dataset[()]
+            value = value.flat[0] if isinstance(value, np.ndarray) else value
+            try:
+                return bytes(value).decode("utf-8")
+            except UnicodeDecodeError as error:
+                raise FormatError("holds bytes that are not text", where=self.where(path)) from error

@@ -8,13 +8,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import h5py
 import numpy as np
 
 from neuro_deploy.errors import FormatError, UnsupportedError
 from neuro_deploy.network import BiasEncoding, FixedNetwork, GradedEncoding, InputEncoding, SpikeEncoding
+from neuro_deploy.network.separate import SEPARATOR
 from neuro_deploy.network.topology import check_timesteps
 from neuro_deploy.netx import schema
 from neuro_deploy.netx.hostile import SafeFile
+from neuro_deploy.numerics.registers import PAYLOAD
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,34 @@ def meta_document(network: FixedNetwork) -> dict[str, Any]:
         "readout": readout,
         "encoding": _encoding_document(network.encoding),
     }
+
+
+def meta_text(network: FixedNetwork) -> str:
+    """The document as it stands in the file.
+
+    Raises:
+        UnsupportedError: meta holds what JSON does not, or names that are not read again.
+    """
+    try:
+        _names([population.name for population in network.populations])
+    except ValueError as error:
+        raise UnsupportedError(str(error)) from error
+    try:
+        return json.dumps(meta_document(network), allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise UnsupportedError(f"meta holds what JSON does not: {error}") from error
+
+
+def write_meta(network: FixedNetwork, file: h5py.File) -> None:
+    """Write ``/meta``.
+
+    Raises:
+        UnsupportedError: meta holds what JSON does not.
+    """
+    file.create_dataset(schema.META_DOCUMENT, data=meta_text(network), dtype=h5py.string_dtype())
+    if isinstance(network.encoding, BiasEncoding):
+        file.create_dataset(schema.META_WEIGHT, data=network.encoding.weight)
+        file.create_dataset(schema.META_OFFSET, data=network.encoding.offset)
 
 
 def read_meta(file: SafeFile) -> Meta | None:
@@ -79,6 +110,8 @@ def _names(names: Any) -> tuple[str, ...]:
     """Names of populations: a list of different, printable texts."""
     if not isinstance(names, list) or not all(isinstance(n, str) and n and n.isprintable() for n in names):
         raise ValueError("population names must be a list of printable texts")
+    if any(SEPARATOR in name for name in names):
+        raise ValueError(f"population names must not hold {SEPARATOR!r}, which marks parts of a population")
     if len(set(names)) != len(names):
         raise ValueError("population names must be different")
     return tuple(names)
@@ -89,9 +122,10 @@ def _encoding_document(encoding: InputEncoding) -> dict[str, Any]:
         return {
             "mode": "graded",
             "shape": list(encoding.shape),
-            "scale": encoding.scale,
-            "low": encoding.low,
-            "levels": encoding.levels,
+            "scale": float(encoding.scale),
+            "low": float(encoding.low),
+            "levels": int(encoding.levels),
+            "first": int(encoding.first),
         }
     if isinstance(encoding, BiasEncoding):
         integers = _encoding_document(encoding.integers) if encoding.integers else None
@@ -104,19 +138,29 @@ def _read_encoding(file: SafeFile, document: Mapping[str, Any]) -> InputEncoding
     if not shape or min(shape) < 1 or math.prod(shape) > schema.MAX_ELEMENTS:
         raise ValueError(f"shape {shape}")
     if document["mode"] == "graded":
-        scale, low, levels = float(document["scale"]), float(document["low"]), int(document["levels"])
-        if not (0 < scale < np.inf and np.isfinite(low) and 1 <= levels <= 255):
-            raise ValueError(f"scale {scale}, low {low}, levels {levels}")
-        return GradedEncoding(shape, scale, low, levels)
+        return _read_graded(document, shape)
     if document["mode"] == "bias":
         integers = _read_encoding(file, document["integers"]) if document["integers"] else None
         if integers is not None and not isinstance(integers, GradedEncoding):
             raise ValueError("integers must be graded")
         weight = file.numbers(schema.META_WEIGHT).astype(np.float64)
         offset = file.numbers(schema.META_OFFSET).astype(np.float64)
-        if weight.ndim != 2 or weight.shape[1] != math.prod(shape) or offset.shape != weight.shape[:1]:
+        matrix = weight.ndim == 2 and weight.shape[1] == math.prod(shape)
+        if not (matrix or weight.ndim == 0) or offset.shape != weight.shape[:1]:
             raise ValueError(f"host weights have shape {weight.shape}, offsets {offset.shape}, samples {shape}")
         return BiasEncoding(str(document["population"]), shape, weight, offset, integers)
     if document["mode"] == "spikes":
         return SpikeEncoding(shape)
     raise ValueError(f"mode {document['mode']!r}")
+
+
+def _read_graded(document: Mapping[str, Any], shape: tuple[int, ...]) -> GradedEncoding:
+    """first: 0 where the file does not say, as those written before it existed."""
+    scale, low = float(document["scale"]), float(document["low"])
+    levels, first = int(document["levels"]), int(document.get("first", 0))
+    whole = levels == document["levels"] and first == document.get("first", 0)
+    if not (0 < scale < np.inf and np.isfinite(low) and whole and 1 <= levels <= PAYLOAD.high):
+        raise ValueError(f"scale {scale}, low {low}, levels {document['levels']}")
+    if not PAYLOAD.low <= first <= 0:
+        raise ValueError(f"first {first}; {PAYLOAD.low} to 0 is allowed")
+    return GradedEncoding(shape, scale, low, levels, first)

@@ -1,4 +1,4 @@
-"""NetX chain -> FixedNetwork, with the meaning that lava-dl's stock reader and Lava's CPU models give it."""
+"""NetX -> FixedNetwork. A chain is read here, as lava-dl's stock reader and Lava's CPU models understand it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ from neuro_deploy.network import (
     SpikeEncoding,
     check_ranges,
 )
+from neuro_deploy.network.topology import check_timesteps
 from neuro_deploy.netx import schema
+from neuro_deploy.netx.graph_reader import read_graph
 from neuro_deploy.netx.hostile import SafeFile, opened
 from neuro_deploy.netx.meta import Meta, read_meta
 from neuro_deploy.netx.stock import stock_weight
@@ -27,15 +29,20 @@ from neuro_deploy.numerics.registers import DECAY_UNITY, MAX_NEURONS, NEVER, Int
 
 
 def read(path: str | Path, timesteps: int | None = None) -> FixedNetwork:
-    """Read a chain of input, flatten and dense layers; nothing in the file is trusted.
+    """Read a NetX graph, or a chain of input, flatten and dense layers; nothing in the file is trusted.
 
     timesteps: overrides what the file says; a stock file without ``/simulation/tSample`` says nothing and runs 32.
 
     Raises:
         FileError, FormatError: not there, broken, or beyond the registers, with the HDF5 path.
         UnsupportedError: layers or neurons that this version does not run, with the HDF5 path.
+        RangeError: the readout could spike within so many timesteps.
     """
+    if timesteps is not None:
+        check_timesteps(timesteps)
     with opened(path) as file:
+        if file.attribute("format") is not None:
+            return read_graph(file, timesteps)
         meta = read_meta(file)
         said = meta.timesteps if meta else _stock_timesteps(file)
         return _Chain(file, meta).network(timesteps or said)

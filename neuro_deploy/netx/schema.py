@@ -1,7 +1,8 @@
-"""The NetX chain as data: what reader, writer and tests agree on (lava-dl 0.6.0, ``lava.lib.dl.netx.hdf5``).
+"""NetX files as data: what readers, writers, the specification (docs/netx_format.md) and tests agree on.
 
-A chain lives under ``/layer/0``, ``/layer/1``, ... Each has ``type``; the names below are relative to the layer.
-Everything of ours is under ``/meta``, which the stock reader ignores.
+A chain (lava-dl 0.6.0, ``lava.lib.dl.netx.hdf5``) lives under ``/layer/0``, ``/layer/1``, ... Each has ``type``; the
+names of its fields are relative to the layer. A graph is described in graph_schema.py. In both, everything beyond the
+network itself is under ``/meta``, which the stock reader ignores.
 """
 
 from __future__ import annotations
@@ -12,6 +13,11 @@ from neuro_deploy.numerics.registers import BIAS, DECAY, DELAY, MAX_TIMESTEPS, S
 
 MAX_ELEMENTS = 2**27
 """Numbers in one dataset, 1 GB each time it is held as float64. Larger ones are refused before memory is taken."""
+MAX_CHUNK_BYTES = 2**20
+"""Bytes of one chunk of a compressed dataset, once unpacked; as much as h5py chooses. deflate packs at most 1032 to 1,
+so that a chunk that lies about its size takes 1 GB at worst."""
+MAX_CHUNKS = 2**16
+"""Chunks of one dataset. Our own limit: 2^27 numbers in chunks of 16 KB."""
 MAX_LAYERS = 4096
 """Our own limit: far more than any chain has."""
 META_VERSION = 1
@@ -48,5 +54,6 @@ STOCK_TIMESTEPS = Field("tSample", Register("tSample", 1, MAX_TIMESTEPS, "lava-d
 META_DOCUMENT = "meta/document"
 """JSON text: version, tool, timesteps, populations, encoding, quantization, source."""
 META_WEIGHT = "meta/encoding/weight"
-"""(neurons, features) float64: the host's matrix where data enter as bias."""
+"""float64, (neurons, features): the host's matrix where data enter as bias; in a graph also one number."""
 META_OFFSET = "meta/encoding/offset"
+"""float64, (neurons,), or one number beside a weight that is one."""

@@ -5,7 +5,6 @@ Before anything is written, the stock reader is emulated on every matrix; a matr
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import h5py
@@ -15,8 +14,8 @@ from neuro_deploy.errors import UnsupportedError
 from neuro_deploy.files import atomic_write
 from neuro_deploy.lava_compat import blocks, require
 from neuro_deploy.network import BiasEncoding, FixedNetwork, FixedPopulation, FixedProjection, check_ranges
-from neuro_deploy.netx import schema
-from neuro_deploy.netx.meta import meta_document
+from neuro_deploy.netx.chain_rules import chain_layers
+from neuro_deploy.netx.meta import meta_text, write_meta
 from neuro_deploy.netx.stock import unchanged
 from neuro_deploy.numerics.registers import THRESHOLD, WEIGHT
 
@@ -30,11 +29,11 @@ def write(network: FixedNetwork, path: str | Path) -> None:
         RangeError: weights that are not even, or a readout whose v can reach the largest threshold.
         FileError: the file cannot be written.
     """
-    layers = _chain(network)
+    layers = chain_layers(network)
     for projection in layers:
         _check_synapses(projection)
-    _check_written(network)
     check_ranges(network)
+    meta_text(network)
     require()
     with atomic_write(path) as temporary, h5py.File(temporary, "w") as file:
         chain = file.create_group("layer")
@@ -45,40 +44,11 @@ def write(network: FixedNetwork, path: str | Path) -> None:
         for index, projection in enumerate(layers, start=1 + spatial):
             block = blocks.dense_block(projection, _with_hardware_threshold(network.population(projection.target)))
             block.export_hdf5(chain.create_group(str(index)))
-        _write_meta(network, file)
-
-
-def _chain(network: FixedNetwork) -> tuple[FixedProjection, ...]:
-    for population, following in zip(network.populations, network.populations[1:], strict=False):
-        sources = [projection.source for projection in network.inputs_of(following.name)]
-        if sources != [population.name]:
-            raise UnsupportedError(
-                f"is fed by {', '.join(sources) or 'nothing'}; in a NetX chain it would be by {population.name}",
-                where=following.name,
-            )
-    return network.projections
-
-
-def _check_written(network: FixedNetwork) -> None:
-    """What the file's layers have no place for is refused, not dropped."""
-    if isinstance(network.encoding, BiasEncoding):
-        if network.encoding.weight.ndim != 2:
-            raise UnsupportedError("a stock input layer is not written again: the file it came from is NetX already")
-        if np.any(network.population(network.entry).bias):
-            raise UnsupportedError("has a bias of its own beside the data; an input layer has one", where=network.entry)
-    for population in network.computed[1:] if network.encoding.mode == "bias" else network.computed:
-        if len(population.shape) != 1:
-            raise UnsupportedError(
-                f"has shape {population.shape}; a dense layer's neurons stand in a row", where=population.name
-            )
-    if not network.projections:
-        raise UnsupportedError("a network without projections is not written")
+        write_meta(network, file)
 
 
 def _check_synapses(projection: FixedProjection) -> None:
     WEIGHT.check(projection.weight, projection.name)
-    if projection.weight_exp or projection.max_delay:
-        raise UnsupportedError("a weight exponent or delays are not written to a NetX chain", where=projection.name)
     if not unchanged(projection.weight.astype(np.int64), projection.name):
         raise UnsupportedError(
             "the stock NetX reader would change these weights (none is positive, the lowest is a power of two)",
@@ -105,14 +75,3 @@ def _export_input(network: FixedNetwork, group: h5py.Group) -> None:
     first = network.populations[0]
     driven = isinstance(network.encoding, BiasEncoding)
     blocks.input_block(first if driven else None, first.shape).export_hdf5(group)
-
-
-def _write_meta(network: FixedNetwork, file: h5py.File) -> None:
-    try:
-        text = json.dumps(meta_document(network), allow_nan=False)
-    except (TypeError, ValueError) as error:
-        raise UnsupportedError(f"meta holds what JSON does not: {error}") from error
-    file.create_dataset(schema.META_DOCUMENT, data=text, dtype=h5py.string_dtype())
-    if isinstance(network.encoding, BiasEncoding):
-        file.create_dataset(schema.META_WEIGHT, data=network.encoding.weight)
-        file.create_dataset(schema.META_OFFSET, data=network.encoding.offset)
