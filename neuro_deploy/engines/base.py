@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from neuro_deploy.errors import DataError, UsageError
-from neuro_deploy.network import FixedNetwork, gathered
+from neuro_deploy.network import FixedNetwork, FixedPopulation, gathered
 from neuro_deploy.numerics.registers import IntArray
 
 ENGINES = {
@@ -120,33 +120,61 @@ def as_sequence(network: FixedNetwork, inputs: IntArray) -> IntArray:
     return flat
 
 
-def result_from_records(
-    engine: str,
-    network: FixedNetwork,
-    inputs: IntArray,
-    records: Mapping[str, Mapping[str, IntArray]],
-    keep: Collection[str],
-) -> RunResult:
-    """A RunResult from full records: {"spikes"|"u"|"v": {population: (samples, T, neurons)}}."""
-    spikes = dict(records["spikes"])
-    if network.encoding.mode != "bias":
-        spikes[network.entry] = as_sequence(network, inputs).astype(np.int16)
-    last = network.output
-    outputs = spikes[last.name].sum(axis=1, dtype=np.int64) if last.kind == "lif" else records["v"][last.name][:, -1]
-    kept: dict[str, dict[str, Any]] = {"spikes": {}, "u": {}, "v": {}}
-    for what in keep:
-        source = spikes if what == "spikes" else records[what]
-        kept[what] = {
-            name: array.reshape(*array.shape[:2], *network.population(name).shape) for name, array in source.items()
-        }
-    return RunResult(
-        engine=engine,
-        samples=len(inputs),
-        timesteps=network.timesteps,
-        outputs=outputs.astype(np.int64),
-        counts={name: np.count_nonzero(array, axis=0).astype(np.int64) for name, array in spikes.items()},
-        **kept,
-    )
+class Recorder:
+    """Gathers a run, population by population: keeps what was asked for, counts the rest and lets it go.
+
+    keep: any of "spikes", "u", "v", for every population. inputs: as the engine got them.
+    """
+
+    def __init__(self, engine: str, network: FixedNetwork, inputs: IntArray, keep: Collection[str]) -> None:
+        self._engine, self._network, self._samples, self._keep = engine, network, len(inputs), keep
+        self._outputs: IntArray = np.zeros((len(inputs), 0), np.int64)
+        self._counts: dict[str, IntArray] = {}
+        self._kept: dict[str, dict[str, npt.NDArray[Any]]] = {what: {} for what in RECORDABLE}
+        if network.encoding.mode != "bias":
+            sequence = as_sequence(network, inputs)
+            self._counts[network.entry] = counts_of(sequence)
+            if "spikes" in keep:
+                self._put("spikes", network.population(network.entry), sequence.astype(np.int16))
+
+    def wants(self, population: FixedPopulation, what: str) -> bool:
+        """Whether ``add`` needs this array of the population; spikes also where it gets no counts."""
+        return what in self._keep or (population is self._network.output and what == self._read_out)
+
+    @property
+    def _read_out(self) -> str:
+        return "spikes" if self._network.output.kind == "lif" else "v"
+
+    def add(
+        self, population: FixedPopulation, arrays: Mapping[str, npt.NDArray[Any]], counts: IntArray | None = None
+    ) -> None:
+        """Take over one population's arrays, (samples, T, neurons) each; those that nobody wants are not kept.
+
+        counts: (T, neurons), int64, where the engine has counted the spikes itself.
+        """
+        self._counts[population.name] = counts_of(arrays["spikes"]) if counts is None else counts
+        for what in self._keep:
+            array = arrays[what]
+            self._put(what, population, array.astype(np.uint8 if what == "spikes" else np.int64, copy=False))
+        if population is self._network.output:
+            read = arrays[self._read_out]
+            outputs = read.sum(axis=1, dtype=np.int64) if self._read_out == "spikes" else read[:, -1]
+            self._outputs = outputs.astype(np.int64)
+
+    def _put(self, what: str, population: FixedPopulation, array: npt.NDArray[Any]) -> None:
+        self._kept[what][population.name] = array.reshape(*array.shape[:2], *population.shape)
+
+    def result(self) -> RunResult:
+        """What was gathered."""
+        steps = self._network.timesteps
+        return RunResult(self._engine, self._samples, steps, self._outputs, self._counts, **self._kept)
+
+
+def counts_of(spikes: npt.NDArray[Any]) -> IntArray:
+    """Values other than 0, summed over the samples: (samples, T, neurons) to (T, neurons), int64."""
+    once = spikes[:, :1] if spikes.strides[1] == 0 else spikes
+    counts = np.count_nonzero(once, axis=0)
+    return np.broadcast_to(counts, spikes.shape[1:]).astype(np.int64)
 
 
 def run_whole(engine: Engine, network: FixedNetwork, inputs: IntArray, record: Collection[str] = ()) -> RunResult:

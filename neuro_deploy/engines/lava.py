@@ -16,17 +16,16 @@ import tempfile
 import time
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from neuro_deploy import lava_compat
-from neuro_deploy.engines.base import RunResult, as_sequence, merge, result_from_records
-from neuro_deploy.errors import EngineError, EngineTimeout, UnsupportedError
+from neuro_deploy.engines.base import Recorder, RunResult, as_sequence, merge
+from neuro_deploy.engines.lava_job import lava_job
+from neuro_deploy.errors import EngineError, EngineTimeout
 from neuro_deploy.lava_compat.subprocesses import own_environment, own_python
-from neuro_deploy.network import FixedNetwork, FixedPopulation, FixedProjection
-from neuro_deploy.network.bounds import largest_spike
-from neuro_deploy.numerics.registers import BIAS_EXPONENT, IntArray
+from neuro_deploy.network import FixedNetwork, FixedPopulation
+from neuro_deploy.numerics.registers import IntArray
 
 GRACE = 5.0
 """Seconds between asking Lava's processes to end and ending them."""
@@ -48,7 +47,7 @@ class Engine:
             MissingError: lava-nc is not installed.
             EngineTimeout: Lava did not finish in the time limit.
             EngineError: Lava failed; the message ends with its last words.
-            UnsupportedError: sums beyond the 32 bits in which Lava computes.
+            UnsupportedError: what Lava's arithmetic or memory does not hold; see ``lava_job``.
         """
         lava_compat.require()
         delayed = any(projection.max_delay for projection in network.projections)
@@ -58,15 +57,16 @@ class Engine:
 
     def _run(self, network: FixedNetwork, inputs: IntArray, record: Collection[str], deadline: float) -> RunResult:
         sequence = as_sequence(network, inputs)
+        recorder = Recorder(self.name, network, inputs, record)
         states = {"u", "v"} & set(record)
-        job, arrays = _job(network, sequence, with_states=bool(states))
+        job, arrays = lava_job(network, sequence, with_states=bool(states))
         with tempfile.TemporaryDirectory(prefix="neuro-deploy-lava-") as name:
             folder = Path(name)
             (folder / "job.json").write_text(json.dumps(job))
             np.savez(folder / "job.npz", **arrays)  # type: ignore[arg-type]
             self._work(folder, deadline)
-            records = _records(network, sequence, folder)
-        return result_from_records(self.name, network, inputs, records, record)
+            _collect(recorder, network, sequence, folder)
+        return recorder.result()
 
     def _work(self, folder: Path, deadline: float) -> None:
         command = own_python("-m", "neuro_deploy.engines.lava_worker", str(folder))
@@ -108,101 +108,21 @@ def _end_group(worker: subprocess.Popen[bytes]) -> None:
         worker.stdin.close()
 
 
-def _job(
-    network: FixedNetwork, sequence: IntArray, *, with_states: bool
-) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """What the worker needs: plain data, and arrays.
-
-    One LIFReset per population, one Dense or DelayDense per projection, recorders for spikes and, of the output or of
-    all populations, for u and v.
-    """
+def _collect(recorder: Recorder, network: FixedNetwork, sequence: IntArray, folder: Path) -> None:
+    """Read the recorders' files, each population's own latency undone."""
     samples, steps = sequence.shape[:2]
-    arrays: dict[str, np.ndarray] = {}
-    if network.encoding.mode != "bias":
-        arrays["input"] = sequence.reshape(samples * steps, -1).T.astype(np.int32)
-    for number, projection in enumerate(network.projections):
-        arrays[f"weight.{number}"] = projection.weight
-        if projection.max_delay:
-            arrays[f"delay.{number}"] = np.broadcast_to(projection.delay, projection.weight.shape)
-    populations = []
-    for index, population in enumerate(network.computed):
-        plain, own = _population_job(network, population, sequence)
-        plain["states"] = with_states or population is network.output
-        populations.append(plain)
-        arrays |= {f"{index}.{key}": array for key, array in own.items()}
-    job = {
-        "input": network.populations[0].name,
-        "interval": steps,
-        "steps": samples * steps + max(network.depths.values()),
-        "populations": populations,
-        "projections": [_projection_job(network, projection) for projection in network.projections],
-    }
-    return job, arrays
-
-
-def _population_job(
-    network: FixedNetwork, population: FixedPopulation, sequence: IntArray
-) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """One population's plain data and arrays."""
-    steps, depth = sequence.shape[1], network.depths
-    driven = network.driven(population)
-    arrays: dict[str, np.ndarray] = {
-        "vth": population.threshold,
-        "du": population.u_decay - 1,
-        "dv": population.v_decay,
-        "bias": population.bias + (sequence[0, 0] if driven else 0),
-    }
-    biases = None
-    if driven:  # the next sample's, written at the end of the timestep before it starts
-        biases = {"interval": steps, "offset": steps - 1}
-        arrays["biases"] = np.roll(population.bias + sequence[:, 0], -1, axis=0).astype(np.int32)
-    elif depth[population.name] and np.any(population.bias) and any(p.max_delay for p in network.projections):
-        # none before the first timestep: spikes that it caused would arrive, delayed, within the sample
-        biases = {"interval": steps + max(depth.values()), "offset": depth[population.name] - 1}
-        arrays["biases"] = population.bias[None].astype(np.int32)
-        arrays["bias"] = np.zeros_like(population.bias)
-    plain = {
-        "name": population.name,
-        "neurons": population.neurons,
-        "bias_exp": BIAS_EXPONENT,
-        "reset_offset": depth[population.name] + 1,
-        "projections": [i for i, p in enumerate(network.projections) if p.target == population.name],
-        "biases": biases,
-    }
-    return plain, arrays
-
-
-def _projection_job(network: FixedNetwork, projection: FixedProjection) -> dict[str, Any]:
-    even = not np.any(projection.weight % 2)
-    largest = largest_spike(network, projection.source)
-    if int(np.abs(projection.weight.astype(np.int64)).sum(axis=1).max()) * largest >= 2**24:
-        raise UnsupportedError("sums of weights exceed 2^24, which Lava shifts out of 32 bits", where=projection.name)
-    return {
-        "source": projection.source,
-        "weight_exp": projection.weight_exp,
-        "message_bits": 8 if network.population(projection.source).kind == "input" and largest > 1 else 0,
-        "num_weight_bits": 8 if even else 9,  # with 9 and mixed signs, Dense truncates nothing
-        "max_delay": projection.max_delay,
-    }
-
-
-def _records(network: FixedNetwork, sequence: IntArray, folder: Path) -> dict[str, dict[str, IntArray]]:
-    """The recorders' files, each population's own latency undone: (samples, T, neurons)."""
-    samples, steps = sequence.shape[:2]
-    records: dict[str, dict[str, IntArray]] = {"spikes": {}, "u": {}, "v": {}}
 
     def windows(population: FixedPopulation, array: np.ndarray) -> IntArray:
         start = network.depths[population.name]
         return array[start : start + samples * steps].reshape(samples, steps, -1)
 
     for index, population in enumerate(network.computed):
-        spikes = np.load(folder / f"{index}.spikes.npy")
-        records["spikes"][population.name] = windows(population, spikes).astype(np.uint8)
+        sent = windows(population, np.load(folder / f"{index}.spikes.npy"))
+        arrays = {"spikes": sent != 0}
         states = folder / f"{index}.states.npy"
-        if states.exists():
-            u, v = np.load(states).astype(np.int64)
-            records["u"][population.name], records["v"][population.name] = (
-                windows(population, u),
-                windows(population, v),
-            )
-    return records
+        if population.kind == "relay":
+            arrays |= {"u": sent, "v": sent}
+        elif states.exists():
+            both = np.load(states)  # (timesteps, 2, neurons)
+            arrays |= {what: windows(population, both[:, place]) for place, what in enumerate("uv")}
+        recorder.add(population, arrays)

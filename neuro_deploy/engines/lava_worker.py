@@ -1,8 +1,8 @@
 """Runs one job on Lava's CPU simulator, in a process of its own: ``python -m neuro_deploy.engines.lava_worker FOLDER``.
 
-FOLDER holds ``job.json`` and ``job.npz`` (see lava.py); the recorders write ``NAME.spikes.npy`` and ``NAME.states.npy``
-there. The process leads its own process group; when its standard input closes, it ends the group, so that nothing is
-left behind when the caller dies.
+FOLDER holds ``job.json`` and ``job.npz`` (see lava_job.py); populations write ``NUMBER.spikes.npy`` and
+``NUMBER.states.npy`` there. The process leads its own process group; when its standard input closes, it ends the group,
+so that nothing is left behind when the caller dies.
 """
 
 from __future__ import annotations
@@ -40,64 +40,88 @@ def _end_with_caller() -> None:
 
 def _build(job: dict[str, Any], arrays: dict[str, np.ndarray], folder: Path) -> tuple[Any, dict[Any, Any]]:
     """All processes, connected. Returns one of them and the models of our own processes."""
-    from lava.proc.io.dataloader import StateDataloader
     from lava.proc.io.source import RingBuffer
     from lava.proc.lif.process import LIFReset
 
     recorder: Any = importlib.import_module("neuro_deploy.engines.lava_processes.recorder")
+    relay: Any = importlib.import_module("neuro_deploy.engines.lava_processes.relay")
 
-    spikes: dict[str, Any] = {}
+    spikes: dict[tuple[str, int], Any] = {}
+    """(population, timesteps held back) -> the port that sends its spikes."""
     if "input" in arrays:
-        spikes[job["input"]] = RingBuffer(data=arrays["input"]).s_out
-    neuron: Any = None
+        spikes[job["input"], 0] = RingBuffer(data=arrays["input"]).s_out
+    process: Any = None
     for index, population in enumerate(job["populations"]):
-        parameters = {key: _number_or_array(arrays[f"{index}.{key}"]) for key in ("vth", "du", "dv")}
-        neuron = LIFReset(
-            shape=(population["neurons"],),
-            bias_mant=arrays[f"{index}.bias"],
-            bias_exp=population["bias_exp"],
-            reset_interval=job["interval"],
-            reset_offset=population["reset_offset"],
-            **parameters,
-        )
+        own = {key.partition(".")[2]: array for key, array in arrays.items() if key.partition(".")[0] == str(index)}
+        process = _population(job, population, own, folder / f"{index}", relay)
         for number in population["projections"]:
-            synapse = _synapse(job["projections"][number], arrays, number)
-            spikes[job["projections"][number]["source"]].connect(synapse.s_in)
-            synapse.a_out.connect(neuron.a_in)
-        spikes[population["name"]] = neuron.s_out
-        if population["biases"]:
-            rows = [(row, 0) for row in arrays[f"{index}.biases"]]
-            loader = StateDataloader(dataset=rows, **population["biases"])
-            loader.connect_var(neuron.bias_mant)
-        shape, path = (population["neurons"],), folder / f"{index}"
-        spike_recorder = recorder.SpikeRecorder(shape=shape, steps=job["steps"], path=f"{path}.spikes.npy")
-        neuron.s_out.connect(spike_recorder.s_in)
-        if population["states"]:
-            states = recorder.StateRecorder(shape=shape, steps=job["steps"], path=f"{path}.states.npy")
-            states.u.connect_var(neuron.u)
-            states.v.connect_var(neuron.v)
-    return neuron, {
-        recorder.SpikeRecorder: recorder.PySpikeRecorder,
-        recorder.StateRecorder: recorder.PyStateRecorder,
+            projection = job["projections"][number]
+            synapse = _synapse(projection, arrays, number)
+            _sent(spikes, projection["source"], projection["held"], relay).connect(synapse.s_in)
+            synapse.a_out.connect(process.a_in)
+        spikes[population["name"], 0] = process.s_out
+    return process, {
+        LIFReset: recorder.PyRecordedLif,
+        relay.Relay: relay.PyRelay,
+        relay.DelayLine: relay.PyDelayLine,
     }
+
+
+def _population(
+    job: dict[str, Any], population: dict[str, Any], own: dict[str, np.ndarray], path: Path, relay: Any
+) -> Any:
+    from lava.proc.io.dataloader import StateDataloader
+    from lava.proc.lif.process import LIFReset
+
+    shape, log = (population["neurons"],), {"path": str(path), "steps": job["steps"]}
+    if population["kind"] == "relay":
+        return relay.Relay(shape=shape, bias=own["bias"], start=population["start"], **log)
+    neurons = LIFReset(
+        shape=shape,
+        bias_mant=own["bias"],
+        bias_exp=population["bias_exp"],
+        reset_interval=job["interval"],
+        reset_offset=population["reset_offset"],
+        **{key: _number_or_array(own[key]) for key in ("vth", "du", "dv")},
+    )
+    for key, value in {**log, "states": population["states"]}.items():
+        neurons.proc_params[key] = value
+    if population["biases"]:
+        loader = StateDataloader(dataset=[(row, 0) for row in own["biases"]], **population["biases"])
+        loader.connect_var(neurons.bias_mant)
+    return neurons
+
+
+def _sent(spikes: dict[tuple[str, int], Any], source: str, held: int, relay: Any) -> Any:
+    """The port that sends a population's spikes, held back; one delay line serves all that want the same."""
+    if (source, held) not in spikes:
+        now = spikes[source, 0]
+        line = relay.DelayLine(shape=now.shape, delay=held)
+        now.connect(line.s_in)
+        spikes[source, held] = line.s_out
+    return spikes[source, held]
 
 
 def _synapse(projection: dict[str, Any], arrays: dict[str, np.ndarray], number: int) -> Any:
     from lava.proc.dense.process import DelayDense, Dense
+    from lava.proc.sparse.process import Sparse
     from lava.utils.weightutils import SignMode
+    from scipy.sparse import csr_matrix
 
     options: dict[str, Any] = {
-        "weights": arrays[f"weight.{number}"].astype(np.int64),
         "weight_exp": projection["weight_exp"],
         "num_weight_bits": projection["num_weight_bits"],
         "num_message_bits": projection["message_bits"],
         "sign_mode": SignMode.MIXED,
     }
+    if f"weight.{number}" not in arrays:
+        entries = tuple(arrays[f"{key}.{number}"] for key in ("data", "indices", "indptr"))
+        return Sparse(weights=csr_matrix(entries, shape=projection["shape"]), **options)
+    weights = arrays[f"weight.{number}"].astype(np.int64)
     if f"delay.{number}" in arrays:
-        return DelayDense(
-            delays=arrays[f"delay.{number}"].astype(np.int64), max_delay=projection["max_delay"], **options
-        )
-    return Dense(**options)
+        delays = arrays[f"delay.{number}"].astype(np.int64)
+        return DelayDense(weights=weights, delays=delays, max_delay=projection["max_delay"], **options)
+    return Dense(weights=weights, **options)
 
 
 def _number_or_array(value: np.ndarray) -> Any:

@@ -1,33 +1,27 @@
 """The native engine: torch, batched over samples, layer by layer over all timesteps at once.
 
-The weights meet ``samples * T`` spike vectors in one floating-point product, which is exact because every partial sum
-is a whole number below the type's limit: float32 below 2^24, else float64 below 2^53. The neuron runs on int32 where
-no intermediate can leave it, else on int64.
+The weights meet ``samples * T`` spike vectors in one floating-point product (synapses.py), the neurons run on whole
+numbers in floating point (neurons.py); both only where exactness is proven, for each projection and each population.
+Spikes are let go when their last reader has read them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import contextlib
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
 
-import numpy as np
 import torch
 
-from neuro_deploy.engines.base import RunResult, as_sequence, result_from_records
-from neuro_deploy.errors import UnsupportedError
-from neuro_deploy.network import Bounds, FixedNetwork, FixedPopulation, FixedProjection, state_bounds
-from neuro_deploy.numerics.registers import (
-    ACTIVATION_SHIFT,
-    BIAS_EXPONENT,
-    DECAY_UNITY,
-    FLOAT32_EXACT,
-    STATE_LIMIT,
-    THRESHOLD_SHIFT,
-    IntArray,
-)
+from neuro_deploy.engines.base import Recorder, RunResult, as_sequence, merge
+from neuro_deploy.engines.exact import largest_states, largest_sum
+from neuro_deploy.engines.neurons import lif, state_type
+from neuro_deploy.engines.synapses import synaptic_input
+from neuro_deploy.network import FixedNetwork, FixedPopulation, state_bounds
+from neuro_deploy.numerics.registers import BIAS_EXPONENT, IntArray
 
-FLOAT64_EXACT = 2**53
-INT32_ROOM = 2**30
-"""|u + (a_in << 6)| and |v + u + bias| below this leave int32 room for one more sum."""
+AT_A_TIME = 2**24
+"""Neurons times timesteps times samples of one population that are computed together; about 30 bytes each."""
 
 
 class Engine:
@@ -40,88 +34,103 @@ class Engine:
         self.device = torch.device(device)
 
     def run(self, network: FixedNetwork, inputs: IntArray, record: Collection[str] = ()) -> RunResult:
-        """See ``neuro_deploy.engines.base.Engine.run``."""
-        sequence = as_sequence(network, inputs)
-        bounds = state_bounds(network)
-        static = sequence.strides[1] == 0 or sequence.shape[1] == 1
-        entering = torch.tensor(sequence[:, :1] if static else sequence, device=self.device)
-        spikes: dict[str, torch.Tensor] = {}
+        """See ``neuro_deploy.engines.base.Engine.run``.
+
+        Raises:
+            UnsupportedError: sums too large for exact arithmetic in float64.
+        """
+        widest = max(population.neurons for population in network.populations)
+        size = max(1, AT_A_TIME // (widest * network.timesteps))
+        with torch.inference_mode(), _full_precision():
+            parts = [inputs[start : start + size] for start in range(0, len(inputs), size)]
+            return merge([_Run(network, part, self.device, record).result() for part in parts])
+
+
+@contextlib.contextmanager
+def _full_precision() -> Iterator[None]:
+    """No TF32 and no bfloat16 inside matrix products, whatever this process has allowed."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("highest")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
+@dataclass
+class _Run:
+    """One pass of some samples through a network. sent: population -> what it sends, (samples, T or 1, neurons).
+
+    One timestep stands for all of them where nothing before it changes: static samples, and relays of such.
+    """
+
+    network: FixedNetwork
+    inputs: IntArray
+    device: torch.device
+    record: Collection[str]
+    sent: dict[str, torch.Tensor] = field(default_factory=dict)
+
+    def result(self) -> RunResult:
+        """Compute all populations, in order."""
+        network = self.network
+        self.recorder = Recorder(Engine.name, network, self.inputs, self.record)
+        sequence = as_sequence(network, self.inputs)
+        self.entering = torch.tensor(sequence[:, :1] if sequence.strides[1] == 0 else sequence, device=self.device)
         if network.encoding.mode != "bias":
-            spikes[network.entry] = entering
-        records: dict[str, dict[str, IntArray]] = {"spikes": {}, "u": {}, "v": {}}
-        with torch.inference_mode():
-            for population in network.computed:
-                driven = network.driven(population)
-                states = self._states(
-                    network, population, spikes, bounds[population.name], entering if driven else None
-                )
-                spikes[population.name] = states.pop("spikes")
-                wanted = {"u", "v"} & set(record) | ({"v"} if population is network.output else set())
-                for what in wanted:
-                    records[what][population.name] = states[what].cpu().numpy().astype(np.int64)
+            self.sent[network.entry] = self.entering
+        last_reader = {p.source: q.name for q in network.computed for p in network.inputs_of(q.name)}
         for population in network.computed:
-            records["spikes"][population.name] = spikes[population.name].cpu().numpy()
-        return result_from_records(self.name, network, inputs, records, record)
+            states = self._relay(population) if population.kind == "relay" else self._neurons(population)
+            self._record(population, states)
+            if population.name in last_reader:
+                self.sent[population.name] = states["u" if population.kind == "relay" else "spikes"]
+            for name in [name for name in self.sent if last_reader.get(name) == population.name]:
+                del self.sent[name]
+        return self.recorder.result()
 
-    def _states(
-        self,
-        network: FixedNetwork,
-        population: FixedPopulation,
-        spikes: dict[str, torch.Tensor],
-        bounds: Bounds,
-        driving: torch.Tensor | None,
-    ) -> dict[str, torch.Tensor]:
-        steps = network.timesteps
-        samples = len(driving) if driving is not None else len(next(iter(spikes.values())))
-        dtype = torch.int32 if max(bounds.u, bounds.v, STATE_LIMIT) < INT32_ROOM else torch.int64
-        a_in = torch.zeros((samples, steps, population.neurons), dtype=dtype, device=self.device)
-        for projection in network.inputs_of(population.name):
-            self._add_input(a_in, projection, spikes[projection.source], bounds.a_in)
-        bias = self._tensor(population.shifted_bias, dtype)
-        offsets = bias if driving is None else bias + (driving.to(dtype) << BIAS_EXPONENT)
-        return self._lif(population, a_in, offsets, dtype)
+    def _neurons(self, population: FixedPopulation) -> dict[str, torch.Tensor]:
+        bounds = state_bounds(self.network)[population.name]
+        driven = self.network.driven(population)
+        reach = self.network.encoding.reach if self.network.encoding.mode == "bias" and driven else 0
+        dtype = state_type(population, largest_states(population, bounds, self.network.timesteps, reach))
+        a_in = self._a_in(population, dtype)
+        bias = torch.tensor(population.shifted_bias, dtype=dtype, device=self.device)
+        if driven:
+            bias = bias + (self.entering << BIAS_EXPONENT).to(dtype)
+        keep = [what for what in ("u", "v") if self.recorder.wants(population, what)]
+        return lif(population, a_in, bias, self.network.timesteps, bounded=bounds.exact, keep=keep)
 
-    def _add_input(self, a_in: torch.Tensor, projection: FixedProjection, spikes: torch.Tensor, largest: int) -> None:
-        if largest >= FLOAT64_EXACT:
-            raise UnsupportedError(f"sums reach {largest:,}, beyond exact arithmetic", where=projection.name)
-        exact = torch.float32 if largest < FLOAT32_EXACT else torch.float64
-        steps = a_in.shape[1]
-        vectors = spikes.to(exact)
-        for delay, weight in projection.by_delay:
-            if delay < steps:
-                sums = vectors @ self._tensor(weight, exact).T
-                whole = projection.shift(sums.to(a_in.dtype))
-                a_in[:, delay:] += whole if whole.shape[1] == 1 else whole[:, : steps - delay]
+    def _relay(self, population: FixedPopulation) -> dict[str, torch.Tensor]:
+        bounds = state_bounds(self.network)[population.name]
+        dtype = state_type(population, largest_states(population, bounds, self.network.timesteps))
+        value = self._a_in(population, dtype).add_(torch.tensor(population.bias, dtype=dtype, device=self.device))
+        return {"u": value, "v": value, "spikes": value != 0}
 
-    def _lif(
-        self, population: FixedPopulation, a_in: torch.Tensor, bias: torch.Tensor, dtype: torch.dtype
-    ) -> dict[str, torch.Tensor]:
-        threshold = self._tensor(population.threshold << THRESHOLD_SHIFT, dtype)
-        keep_u = self._tensor(DECAY_UNITY - population.u_decay, dtype)
-        keep_v = self._tensor(DECAY_UNITY - population.v_decay, dtype)
-        us, vs = torch.empty_like(a_in), torch.empty_like(a_in)
-        spikes = torch.empty(a_in.shape, dtype=torch.uint8, device=self.device)
-        u = torch.zeros_like(a_in[:, 0])
-        v = torch.zeros_like(u)
-        for t in range(a_in.shape[1]):
-            u = _wrap24(_decayed(u, keep_u) + (a_in[:, t] << ACTIVATION_SHIFT))
-            now = bias if bias.ndim == 1 else bias[:, min(t, bias.shape[1] - 1)]
-            v = torch.clamp(_decayed(v, keep_v) + u + now, -(STATE_LIMIT - 1), STATE_LIMIT - 1)
-            fired = v > threshold
-            v = torch.where(fired, 0, v)
-            us[:, t], vs[:, t], spikes[:, t] = u, v, fired
-        return {"spikes": spikes, "u": us, "v": vs}
+    def _a_in(self, population: FixedPopulation, dtype: torch.dtype) -> torch.Tensor:
+        """What arrives: (samples, T or 1, neurons), in this type."""
+        projections = self.network.inputs_of(population.name)
+        static = all(self.sent[p.source].shape[1] == 1 and not p.max_delay for p in projections)
+        steps = 1 if static else self.network.timesteps
+        shape = (len(self.inputs), steps, population.neurons)
+        a_in: torch.Tensor | None = None
+        for projection in projections:
+            largest = largest_sum(self.network, projection)
+            for delay, sums in synaptic_input(projection, self.sent[projection.source], largest):
+                if a_in is None and sums.shape == shape and not delay:  # the first one that is whole needs no zeros
+                    a_in = sums.to(dtype)
+                elif delay < steps:
+                    a_in = torch.zeros(shape, dtype=dtype, device=self.device) if a_in is None else a_in
+                    arriving = sums if sums.shape[1] == 1 else sums[:, : steps - delay]
+                    a_in[:, delay:, projection.geometry.targets] += arriving.to(dtype)
+        return torch.zeros(shape, dtype=dtype, device=self.device) if a_in is None else a_in
 
-    def _tensor(self, array: IntArray, dtype: torch.dtype) -> torch.Tensor:
-        return torch.tensor(array, dtype=dtype, device=self.device)
-
-
-def _decayed(state: torch.Tensor, keep: torch.Tensor) -> torch.Tensor:
-    """``sgn(x) * ((|x| * keep) >> 12)`` inside int32: with |x| = 4096 h + l it is h * keep + (l * keep >> 12)."""
-    size = state.abs()
-    return state.sign() * ((size >> 12) * keep + (((size & 4095) * keep) >> 12))
-
-
-def _wrap24(current: torch.Tensor) -> torch.Tensor:
-    wrapped = torch.where(current > STATE_LIMIT, current - 2 * STATE_LIMIT, current)
-    return torch.where(current <= -STATE_LIMIT, current + 2 * STATE_LIMIT, wrapped)
+    def _record(self, population: FixedPopulation, states: dict[str, torch.Tensor]) -> None:
+        """Hand over what the recorder wants, and the counts."""
+        wanted = [what for what in ("spikes", "u", "v") if self.recorder.wants(population, what)]
+        steps = self.network.timesteps
+        arrays = {what: states[what].expand(-1, steps, -1) for what in wanted}
+        fired = states["spikes"]
+        counts = (fired[0] if len(fired) == 1 else fired.sum(dim=0)).to(torch.int64).expand(steps, -1)
+        self.recorder.add(
+            population, {what: array.cpu().numpy() for what, array in arrays.items()}, counts.cpu().numpy()
+        )

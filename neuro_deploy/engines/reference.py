@@ -7,7 +7,7 @@ from collections.abc import Collection
 
 import numpy as np
 
-from neuro_deploy.engines.base import RunResult, as_sequence, result_from_records
+from neuro_deploy.engines.base import Recorder, RunResult, as_sequence
 from neuro_deploy.network import FixedNetwork, FixedProjection
 from neuro_deploy.numerics.cuba import cuba_step
 from neuro_deploy.numerics.registers import BIAS_EXPONENT, IntArray
@@ -26,7 +26,7 @@ class Engine:
         spikes: dict[str, IntArray] = {}
         if network.encoding.mode != "bias":
             spikes[network.entry] = sequence
-        records: dict[str, dict[str, IntArray]] = {"spikes": {}, "u": {}, "v": {}}
+        recorder = Recorder(self.name, network, inputs, record)
         for population in network.computed:
             shape = (samples, steps, population.neurons)
             sent, us, vs = (np.zeros(shape, np.int64) for _ in range(3))
@@ -53,9 +53,8 @@ class Engine:
                     )
                 us[:, t], vs[:, t] = u, v
             spikes[population.name] = sent
-            records["spikes"][population.name] = (sent != 0).astype(np.uint8)
-            records["u"][population.name], records["v"][population.name] = us, vs
-        return result_from_records(self.name, network, inputs, records, record)
+            recorder.add(population, {"spikes": sent != 0, "u": us, "v": vs})
+        return recorder.result()
 
 
 def synaptic_input(projection: FixedProjection, spikes: IntArray, t: int) -> IntArray:

@@ -11,7 +11,7 @@ from collections.abc import Collection
 import numpy as np
 import torch
 
-from neuro_deploy.engines.base import RunResult, as_sequence, result_from_records
+from neuro_deploy.engines.base import Recorder, RunResult, as_sequence
 from neuro_deploy.errors import EngineError, UnsupportedError
 from neuro_deploy.lava_compat import blocks, require
 from neuro_deploy.network import FixedNetwork, FixedPopulation, FixedProjection, state_bounds
@@ -29,21 +29,22 @@ class Engine:
 
         Raises:
             MissingError: lava-dl is not installed.
-            UnsupportedError: delays, weight exponents, odd weights, several projections into one population.
+            UnsupportedError: relays, delays, weight exponents, odd weights, signs, synapses that are not dense, windows
+                of channels, several projections into one population.
             EngineError: a state left 24 bits, where SLAYER and the chip part.
         """
         require()
         sequence = as_sequence(network, inputs)
         bounds = state_bounds(network)
         spikes: dict[str, torch.Tensor] = {}
-        records: dict[str, dict[str, IntArray]] = {"spikes": {}, "u": {}, "v": {}}
+        recorder = Recorder(self.name, network, inputs, record)
         with torch.inference_mode():
             for population in network.computed:
+                projection = _only_projection(network, population)
                 driven = network.driven(population)
                 if bounds[population.name].a_in >= FLOAT32_EXACT:
                     raise UnsupportedError("sums leave float32, in which SLAYER computes", where=population.name)
                 bias = population.bias + sequence[:, 0] if driven else population.bias
-                projection = _only_projection(network, population)
                 block = blocks.dense_block(projection, population, bias)
                 entering = spikes.get(projection.source)
                 if entering is None:
@@ -52,23 +53,33 @@ class Engine:
                     entering = torch.tensor(values, dtype=torch.float32)
                 fired, u, v = _states(block, entering, bias, population)
                 spikes[population.name] = fired
-                records["spikes"][population.name] = fired.numpy().transpose(0, 2, 1).astype(np.uint8)
-                records["u"][population.name], records["v"][population.name] = u, v
-        return result_from_records(self.name, network, inputs, records, record)
+                recorder.add(population, {"spikes": fired.numpy().transpose(0, 2, 1), "u": u, "v": v})
+        return recorder.result()
 
 
 def _only_projection(network: FixedNetwork, population: FixedPopulation) -> FixedProjection:
+    """The projection of a block that SLAYER has: a dense one, and nothing beside it."""
     projections = network.inputs_of(population.name)
+    if population.kind == "relay":
+        raise _unsupported(population, "SLAYER has no block for a relay")
+    if len(projections) > 1:
+        raise _unsupported(population, f"SLAYER's dense block takes one projection, here are {len(projections)}")
     if not projections:  # data enter as bias: a block wants a synapse, which here carries nothing
         return FixedProjection("", population.name, np.zeros((population.neurons, 1), np.int64))
     projection = projections[0]
-    if len(projections) > 1 or projection.max_delay or projection.weight_exp or np.any(projection.weight % 2):
-        raise UnsupportedError(
-            "SLAYER's dense block takes one projection, even weights, no delays and no weight exponent",
-            where=population.name,
-            hint="verify against reference or lava",
+    geometry = projection.geometry
+    if geometry.kind != "dense" or geometry.source_channels or geometry.target_channels or projection.sign is not None:
+        signs = " with signs" if projection.sign is not None else ""
+        raise _unsupported(
+            population, f"SLAYER's dense block takes whole populations without signs, not {geometry.describe()}{signs}"
         )
+    if projection.max_delay or projection.weight_exp or np.any(projection.weight % 2):
+        raise _unsupported(population, "SLAYER's dense block takes even weights, no delays and no weight exponent")
     return projection
+
+
+def _unsupported(population: FixedPopulation, what: str) -> UnsupportedError:
+    return UnsupportedError(what, where=population.name, hint="verify against reference or lava")
 
 
 def _states(

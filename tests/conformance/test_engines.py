@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import Trained
-from helpers import assert_same_run, chain, chains, run_all, samples_for
+from helpers import assert_same_run, chain, chains, graph, run_all, samples_for
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,7 +17,14 @@ import neuro_deploy as nd
 from neuro_deploy.engines import ENGINES, get_engine
 from neuro_deploy.engines.compare import FIELDS
 from neuro_deploy.errors import EngineError, EngineTimeout, UnsupportedError, UsageError
-from neuro_deploy.network import FixedNetwork, FixedPopulation, FixedProjection, GradedEncoding, state_bounds
+from neuro_deploy.network import (
+    FixedNetwork,
+    FixedPopulation,
+    FixedProjection,
+    Geometry,
+    GradedEncoding,
+    state_bounds,
+)
 from neuro_deploy.numerics.registers import NEVER, STATE_LIMIT
 
 with_lava = pytest.mark.lava
@@ -70,6 +77,222 @@ def test_lava_gives_the_states_of_the_reference(network: FixedNetwork, seed: int
     x = samples_for(network, seed)
     runs = run_all(network, x, ["reference", "lava"])
     assert_same_run(runs["reference"], runs["lava"])
+
+
+@given(
+    st.integers(0, 2**31),
+    st.sampled_from([1, 4, 7]),
+    st.booleans(),
+    st.sampled_from([-15, 0]),
+    st.booleans(),
+)
+@settings(max_examples=40)
+def test_native_gives_the_states_of_the_reference_on_graphs(
+    seed: int, timesteps: int, relay: bool, first: int, changing: bool
+) -> None:
+    network = graph(seed, timesteps=timesteps, relay=relay, first=first)
+    x = samples_for(network, seed)
+    if changing:
+        x = np.random.default_rng(seed).integers(first, 16, (2, timesteps, *network.encoding.shape))
+    runs = run_all(network, x, ["reference", "native"])
+    assert_same_run(runs["reference"], runs["native"])
+
+
+def without_delays(network: FixedNetwork) -> FixedNetwork:
+    """Lava takes the samples of such a network back to back."""
+    return replace(network, projections=tuple(replace(p, delay=np.asarray(0)) for p in network.projections))
+
+
+@with_lava
+@pytest.mark.slow
+@pytest.mark.parametrize(("seed", "relay", "first"), [(0, True, -15), (1, True, 0), (2, False, -15)])
+def test_lava_gives_the_states_of_the_reference_on_graphs(seed: int, relay: bool, first: int) -> None:
+    network = without_delays(graph(seed, relay=relay, first=first))
+    runs = run_all(network, samples_for(network, seed, count=4), ["reference", "lava"])
+    assert_same_run(runs["reference"], runs["lava"])
+    counts = runs["reference"].counts
+    assert all(counts[name].sum() > 0 for name in (("h", "cell", "token", "mixed", "out") if relay else ("h",)))
+
+
+@with_lava
+@pytest.mark.slow
+def test_lava_gives_the_states_of_the_reference_on_a_graph_with_a_delay() -> None:
+    network = graph(3)
+    runs = run_all(network, samples_for(network, 3, count=2), ["reference", "lava"])
+    assert_same_run(runs["reference"], runs["lava"])
+    assert runs["reference"].counts["columns"].sum() > 0
+
+
+def at_the_payloads_bounds() -> tuple[FixedNetwork, np.ndarray]:
+    """A relay that sends up to +-(2^23 - 1), read through exponents, rows with a sign, and weights of -256.
+
+    Negative sums that are no multiples of the shift round down; the sign makes +256 of -256.
+    """
+    top = 2**23 - 1
+    bias = np.array([top - 1, -top + 2, top - 4, -top + 4, 3, -3, 0, -1])
+    sign = np.array([1, -1, 0, -1, 1, -1, 1, -1])
+    one = Geometry("one-to-one", (8,), (8,))
+    cube = Geometry("axial", (2, 2, 2), (2, 2, 2), axis="channel")
+    populations = (
+        FixedPopulation("input", "input", (2, 2, 2)),
+        FixedPopulation("top", "relay", (8,), bias),
+        FixedPopulation("lif", "lif", (2, 2, 2), np.zeros(8, int), np.asarray(50), np.asarray(1), np.asarray(77)),
+        FixedPopulation("signed", "lif", (2, 2, 2), np.arange(-4, 4), np.asarray(300), v_decay=np.asarray(2048)),
+        FixedPopulation("wide", "lif", (8,), np.zeros(8, int), np.asarray(131_071), v_decay=np.asarray(1)),
+        FixedPopulation("readout", "readout", (8,)),
+    )
+    projections = (
+        FixedProjection("input", "top", np.eye(8, dtype=int), weight_exp=-2),  # -1 >> 2 = -1, 7 >> 2 = 1
+        FixedProjection("top", "lif", 2 * np.eye(8, dtype=int), weight_exp=-8),
+        FixedProjection("lif", "signed", np.array([[-256, 8], [2, -256]]), geometry=cube, sign=sign),
+        FixedProjection("input", "signed", np.array([[-256, 8], [2, -256]]), -1, geometry=cube, sign=sign),
+        FixedProjection("top", "wide", -256 * np.ones(8, int), -8, geometry=one),
+        FixedProjection("top", "readout", np.asarray(2), -8, geometry=one, sign=sign),
+    )
+    encoding = GradedEncoding((2, 2, 2), levels=7, first=-8)
+    network = FixedNetwork(populations, projections, 3, encoding)
+    return network, np.random.default_rng(5).integers(-8, 8, (4, 2, 2, 2))
+
+
+@pytest.mark.parametrize("engine", ["native", pytest.param("lava", marks=with_lava)])
+def test_payloads_at_the_24_bit_bounds_agree(engine: str) -> None:
+    network, x = at_the_payloads_bounds()
+    runs = run_all(network, x, ["reference", engine])
+    sent = runs["reference"].v["top"]
+    assert sent.max() == 2**23 - 1
+    assert sent.min() == -(2**23) + 1
+    assert np.abs(runs["reference"].u["wide"]).max() > STATE_LIMIT  # one wrap does not bring it back
+    assert runs["reference"].counts["signed"].sum() > 0
+    assert_same_run(runs["reference"], runs[engine])
+
+
+def ladder(levels: int) -> tuple[FixedNetwork, np.ndarray]:
+    """Neurons one behind the other, each fed by the input too, which must wait 0, 1, 2, ... timesteps for them."""
+    rng = np.random.default_rng(levels)
+    populations = [FixedPopulation("input", "input", (4,))]
+    projections = []
+    for level in range(levels):
+        kind = "relay" if level % 3 == 1 else "lif"
+        threshold = np.asarray(NEVER if kind == "relay" else 40)
+        populations.append(FixedPopulation(f"p{level}", kind, (4,), rng.integers(-9, 10, 4), threshold))
+        for source in ("input", f"p{level - 1}") if level else ("input",):
+            weight = 2 * rng.integers(-4, 8, (4, 4))
+            projections.append(FixedProjection(source, f"p{level}", weight, weight_exp=-1))
+    network = FixedNetwork(tuple(populations), tuple(projections), 5, GradedEncoding((4,), levels=15, first=-15))
+    return network, rng.integers(-15, 16, (3, 5, 4))
+
+
+@pytest.mark.parametrize("engine", ["native", pytest.param("lava", marks=with_lava)])
+def test_projections_that_skip_many_levels_agree(engine: str) -> None:
+    network, x = ladder(6)
+    runs = run_all(network, x, ["reference", engine])
+    assert all(counts.sum() > 0 for counts in runs["reference"].counts.values())
+    assert_same_run(runs["reference"], runs[engine])
+
+
+@pytest.mark.parametrize("engine", ["native", "reference"])
+def test_counts_are_the_same_whether_spikes_are_recorded_or_not(engine: str) -> None:
+    network = graph(4)
+    x = samples_for(network, 4)
+    counted = nd.run(network, x, engine=engine)
+    recorded = nd.run(network, x, engine=engine, record=("spikes",))
+    assert not counted.spikes
+    np.testing.assert_array_equal(counted.outputs, recorded.outputs)
+    for name, spikes in recorded.spikes.items():
+        flat = np.count_nonzero(spikes, axis=0).reshape(network.timesteps, -1)
+        np.testing.assert_array_equal(counted.counts[name], flat, err_msg=name)
+
+
+def test_native_lets_spikes_go_that_nobody_reads_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    from neuro_deploy.engines import native
+
+    network = graph(4)
+    held: list[set[str]] = []
+    original = native._Run._record
+
+    def record(run: native._Run, population: FixedPopulation, states: dict[str, object]) -> None:
+        held.append(set(run.sent))
+        original(run, population, states)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(native._Run, "_record", record)
+    nd.run(network, samples_for(network, 4))
+    assert held[-1] == {"out", "cell#1"}, "the readout's sources alone"
+    assert max(len(names) for names in held) < len(network.separated.populations) - 3
+
+
+def test_native_splits_a_batch_that_is_too_large_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = graph(5)
+    x = samples_for(network, 5, count=7)
+    whole = nd.run(network, x, record=FIELDS)
+    monkeypatch.setattr("neuro_deploy.engines.native.AT_A_TIME", 1500)
+    monkeypatch.setattr("neuro_deploy.engines.synapses.UNFOLDED", 100)
+    monkeypatch.setattr("neuro_deploy.engines.neurons.TOGETHER", 50)
+    assert_same_run(whole, nd.run(network, x, record=FIELDS))
+
+
+def test_native_needs_no_process_wide_precision() -> None:
+    import torch
+
+    network = graph(6)
+    x = samples_for(network, 6)
+    want = nd.run(network, x, engine="reference", record=FIELDS)
+    torch.set_float32_matmul_precision("medium")
+    try:
+        assert_same_run(want, nd.run(network, x, record=FIELDS))
+        assert torch.get_float32_matmul_precision() == "medium"
+    finally:
+        torch.set_float32_matmul_precision("highest")
+
+
+def to_relay(weight: int, weight_exp: int, bias: int, timesteps: int = 2) -> FixedNetwork:
+    """input -> relay -> lif, one neuron each."""
+    populations = (
+        FixedPopulation("input", "input", (1,)),
+        FixedPopulation("relay", "relay", (1,), np.array([bias])),
+        FixedPopulation("lif", "lif", (1,), threshold=np.asarray(5)),
+    )
+    projections = (
+        FixedProjection("input", "relay", np.array([[2]])),
+        FixedProjection("relay", "lif", np.array([[weight]]), weight_exp=weight_exp),
+    )
+    return FixedNetwork(populations, projections, timesteps, GradedEncoding((1,), levels=1))
+
+
+@with_lava
+def test_lava_refuses_what_32_bits_do_not_hold(monkeypatch: pytest.MonkeyPatch) -> None:
+    sums = to_relay(254, 1, 2**23 - 1)
+    with pytest.raises(UnsupportedError, match=r"relay -> lif: sums of weights can reach 4,261,.*computes them in 32"):
+        nd.run(sums, [[1]], engine="lava")
+    states = to_relay(254, 0, 2**23 - 10)
+    with pytest.raises(UnsupportedError, match=r"lif: u or v can reach .* before wrap and clip; Lava computes them"):
+        nd.run(states, [[1]], engine="lava")
+    monkeypatch.setattr("neuro_deploy.engines.lava_job.MAX_SYNAPSES", 100)
+    network = graph(0)
+    with pytest.raises(
+        UnsupportedError, match=r"synapses; 100 are unrolled for Lava at most\nhint: verify against ref"
+    ):
+        nd.run(network, samples_for(network, 0), engine="lava")
+
+
+@pytest.mark.parametrize("states", [(254, 1, 2**23 - 1), (254, 0, 2**23 - 10), (-256, -8, -(2**23) + 5)])
+def test_native_runs_what_only_64_bits_hold(states: tuple[int, int, int]) -> None:
+    network = to_relay(*states, timesteps=6)
+    runs = run_all(network, np.array([[0], [1]]), ["reference", "native"])
+    assert_same_run(runs["reference"], runs["native"])
+
+
+@with_lava
+def test_slayer_refuses_what_it_has_no_block_for() -> None:
+    relay = to_relay(2, 0, 1)
+    with pytest.raises(UnsupportedError, match=r"relay: SLAYER has no block for a relay\nhint: verify against"):
+        nd.run(relay, [[1]], engine="slayer")
+    signed = chain(1, (3, 4), mode="spikes")
+    several = replace(signed, projections=signed.projections * 2)
+    with pytest.raises(UnsupportedError, match=r"p1: SLAYER's dense block takes one projection, here are 2\nhint"):
+        nd.run(several, samples_for(signed, 1), engine="slayer")
+    projection = replace(signed.projections[0], sign=np.array([1, -1, 0, 1]))
+    with pytest.raises(UnsupportedError, match=r"p1: SLAYER's dense block takes whole populations without signs"):
+        nd.run(replace(signed, projections=(projection,)), samples_for(signed, 1), engine="slayer")
 
 
 def odd_corners(seed: int) -> tuple[FixedNetwork, np.ndarray]:
