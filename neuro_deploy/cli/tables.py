@@ -37,50 +37,94 @@ def conversion(path: str, report: Conversion) -> None:
 
 
 def network(path: str, summary: dict[str, Any]) -> None:
-    """Populations and projections."""
-    line(
-        f"{path}: {summary['neurons']:,} neurons, {summary['parameters']:,} parameters, "
-        f"{summary['timesteps']} timesteps, input by {summary['encoding']['mode']}"
-    )
+    """Populations and projections; what the summary of a model leaves out is left out."""
+    encoding = summary.get("encoding") or {}
+    parts = [f"{path}: {summary['neurons']:,} neurons", f"{summary['parameters']:,} parameters"]
+    parts += [f"{summary['timesteps']} timesteps"] if "timesteps" in summary else []
+    parts += [f"input by {encoding['mode']}"] if "mode" in encoding else []
+    line(", ".join(parts))
+    keys = ("threshold", "u_decay", "v_decay", "bias_min", "bias_max")
     table(
         "populations",
         ("population", "kind", "shape", "threshold", "current decay", "voltage decay", "bias from", "to"),
         [
-            (
-                p["name"],
-                p["kind"],
-                "x".join(str(n) for n in p["shape"]),
-                p["threshold"],
-                p["u_decay"],
-                p["v_decay"],
-                p["bias_min"],
-                p["bias_max"],
-            )
+            (p["name"], p["kind"], "x".join(str(n) for n in p["shape"]), *(_between(p.get(key)) for key in keys))
             for p in summary["populations"]
         ],
     )
+    keys = ("weight_bits", "weight_min", "weight_max", "weight_exp", "max_delay")
+    register = ("bits", "weight from", "to", "exponent", "longest delay")
     table(
         "projections",
-        ("projection", "kind", "synapses", "not 0", "bits", "weight from", "to", "exponent", "longest delay"),
+        ("projection", "kind", "weights", "synapses", "not 0", *register),
         [
             (
                 f"{p['source']} -> {p['target']}",
-                p["kind"],
-                p["synapses"],
-                percent(p["nonzero"] / p["synapses"]),
-                p["weight_bits"],
-                p["weight_min"],
-                p["weight_max"],
-                p["weight_exp"],
-                p["max_delay"],
+                f"{p['kind']} {p['axis']}" if p.get("axis") else p["kind"],
+                p.get("weights"),
+                p.get("synapses"),
+                percent(p["nonzero"] / p["weights"]) if {"nonzero", "weights"} <= set(p) else None,
+                *(p.get(key) for key in keys),
             )
             for p in summary["projections"]
         ],
     )
 
 
-def mapping(made: Mapping, problems: Sequence[str]) -> None:
-    """Whether it fits, cores, chips and utilisation."""
+def _between(value: Any) -> Any:
+    return f"{value[0]:,}..{value[1]:,}" if isinstance(value, list) else value
+
+
+def mfi(name: str, summary: dict[str, Any]) -> None:
+    """The audit of multiplication-free inference."""
+    table(
+        "one dense timestep, by projection",
+        ("projection", "kind", "meets", "counted as", "additions", "without padding", "multiplications", "per"),
+        [
+            (
+                f"{p['source']} -> {p['target']}",
+                p["kind"],
+                p["meets"],
+                p["role"],
+                p["additions"],
+                p["valid_additions"],
+                p["multiplications"],
+                ("image" if p["per_image"] else "timestep") if p["multiplications"] else None,
+            )
+            for p in summary.get("mfi", ())
+        ],
+    )
+    table(
+        "by resolution",
+        ("height x width", "additions", "residual additions", "multiplications per timestep"),
+        [
+            (
+                "x".join(str(n) for n in stage["resolution"]),
+                *(stage[key] for key in ("additions", "residual_additions", "multiplications")),
+            )
+            for stage in summary["additions_by_stage"]
+        ],
+    )
+    verdict = "multiplication-free" if summary["multiplication_free"] else "not multiplication-free"
+    line(
+        f"{name}: {verdict}; {summary['additions_per_step']:,} additions and "
+        f"{summary['multiplications_per_step']:,} multiplications in a dense timestep, "
+        f"{summary['input_multiplications']:,} multiplications per image"
+    )
+    line(
+        f"beside these: {summary['head_additions']:,} additions of the head, "
+        f"{summary['residual_additions_per_step']:,} residual additions"
+    )
+    reasons: dict[tuple[str, str], int] = {}
+    for found in summary.get("multiplications", ()):
+        key = found["per"], found["reason"]
+        reasons[key] = reasons.get(key, 0) + found["multiplications"]
+    for (per, reason), count in reasons.items():
+        line(f"{count:,} multiplications per {per}: {reason}")
+
+
+def mapping(made: Mapping, problems: Sequence[str], skipped: str | None = None) -> None:
+    """Whether it fits, cores, chips and utilisation. skipped: what the check left out."""
     verdict = "fits" if made.fits and not problems else "does not fit"
     line(f"{verdict} {made.profile.title}; cut into {len(made.cores):,} cores on {made.chips:,} chip(s)")
     for limit in made.limits:
@@ -92,6 +136,10 @@ def mapping(made: Mapping, problems: Sequence[str]) -> None:
             line(f"unknown limit: {limit} ({limit.source})")
     for problem in problems:
         error_line(f"check: {problem}")
+    if skipped:
+        line(f"check: {skipped}")
+    for assumption in made.to_dict(cores=False)["assumptions"]:
+        line(f"assumed: {assumption}")
     shares = made.utilisation()
     table(
         "use of a core's limits",
@@ -104,9 +152,15 @@ def mapping(made: Mapping, problems: Sequence[str]) -> None:
     )
     table(
         "cores",
-        ("population", "cores", "neurons on the largest", "synapse words on the largest"),
+        ("population", "cores", "neurons on the largest", "synapse words on the largest", "order"),
         [
-            (name, len(parts), max(core.neurons for core in parts), max(core.used["synapse_memory"] for core in parts))
+            (
+                name,
+                len(parts),
+                max(core.neurons for core in parts),
+                max(core.used["synapse_memory"] for core in parts),
+                parts[0].order,
+            )
             for name in dict.fromkeys(core.population for core in made.cores)
             if (parts := made.of(name))
         ],

@@ -1,6 +1,19 @@
-"""Spike and synop counts per core, and the energy model. No I/O."""
+"""Spike and synop counts per core, the energy model, and the audit of multiplications. No I/O."""
 
 from neuro_deploy.counters.counts import Counts, count
 from neuro_deploy.counters.metrics import Metrics, measure
+from neuro_deploy.counters.mfi import Audit, ProjectionAudit, audit
+from neuro_deploy.counters.paper import exact, paper_estimate, table4
 
-__all__ = ["Counts", "Metrics", "count", "measure"]
+__all__ = [
+    "Audit",
+    "Counts",
+    "Metrics",
+    "ProjectionAudit",
+    "audit",
+    "count",
+    "exact",
+    "measure",
+    "paper_estimate",
+    "table4",
+]

@@ -78,9 +78,10 @@ class Metrics:
 
     def _cores(self) -> list[dict[str, Any]]:
         word_bits = self.mapping.profile.whole("core.word_bits")
+        summed = {what: getattr(self.counts, what).sum(axis=1).tolist() for what in COUNTED}
         rows = []
         for index, core in enumerate(self.mapping.cores):
-            counted = {what: int(getattr(self.counts, what)[index].sum()) for what in COUNTED}
+            counted = {what: summed[what][index] for what in COUNTED}
             rows.append(
                 {
                     "core": core.index,

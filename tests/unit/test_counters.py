@@ -7,16 +7,18 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from helpers import chain, chains, changed, mlp, samples_for
+from helpers import chain, chains, changed, graph, mlp, samples_for
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import neuro_deploy as nd
 from neuro_deploy.counters import count
+from neuro_deploy.counters.powers import only_shifts
 from neuro_deploy.errors import DataError
 from neuro_deploy.hardware import load_profile
 from neuro_deploy.mapping import map_network
 from neuro_deploy.network import FixedNetwork
+from neuro_deploy.network.fan_out import fan_out_onto, placement
 
 
 @given(chains, st.integers(0, 2**31), st.integers(1, 4))
@@ -34,6 +36,61 @@ def test_synops_over_cores_are_spikes_times_fan_out(network: FixedNetwork, seed:
     assert totals["synops_effective"] == effective
     assert totals["spikes"] == sum(int(result.spikes[p.name].sum()) for p in network.computed)
     assert totals["neuron_updates"] == network.neurons * network.timesteps * result.samples
+
+
+@given(st.integers(0, 2**31), st.integers(5, 60), st.booleans())
+@settings(max_examples=10, deadline=None)
+def test_counts_of_every_kind_of_synapse_equal_those_of_unrolled_matrices(seed: int, neurons: int, relay: bool) -> None:
+    network = graph(seed, relay=relay)
+    mapping = map_network(network, changed(load_profile("loihi2"), {"core.neurons": neurons}))
+    result = nd.run(network, samples_for(network, seed), engine="reference")
+    counts = count(network, result, mapping)
+    totals = nd.measure(network, result, mapping).to_dict()["totals"]
+    spikes = {name: array.sum(axis=0) for name, array in result.counts.items()}
+    assert totals["synops"] == sum(int(spikes[p.source] @ p.fan_out) for p in network.projections)
+    assert totals["synops_effective"] == sum(
+        int(spikes[p.source] @ fan_out_onto(p, 0, network.population(p.target).neurons, effective=True))
+        for p in network.projections
+    )
+    for row in range(0, len(mapping.cores), 3):
+        core = mapping.cores[row]
+        on_core = placement(network.population(core.population).shape, core.order)[core.start : core.stop]
+        synops, effective, reached = 0, 0, {}
+        for projection in network.inputs_of(core.population):
+            arriving = result.counts[projection.source]
+            stored = projection.geometry.matrix(np.ones(projection.weight.shape, np.int64))[on_core].sum(axis=0)
+            acting = projection.geometry.matrix(projection.weight.astype(np.int64), sign=projection.sign)[on_core] != 0
+            synops = synops + arriving @ stored
+            effective = effective + arriving @ acting.sum(axis=0)
+            reached[projection.source] = reached.get(projection.source, False) | (stored > 0)
+        events = sum(result.counts[source] @ mask for source, mask in reached.items())
+        np.testing.assert_array_equal(counts.synops[row], synops)
+        np.testing.assert_array_equal(counts.synops_effective[row], effective)
+        np.testing.assert_array_equal(counts.axon_events[row], events)
+        np.testing.assert_array_equal(counts.spikes_out[row], result.counts[core.population][:, on_core].sum(axis=1))
+
+
+def test_a_spike_that_two_projections_bring_to_a_core_is_one_event() -> None:
+    both = replace(chain(3, (6, 5, 3), mode="spikes"))
+    twice = replace(both, projections=(*both.projections, both.projections[0]))
+    result = nd.run(twice, samples_for(twice, 3), engine="reference")
+    counts = count(twice, result, nd.map(twice))
+    assert counts.axon_events[0].sum() == result.counts["input"].sum()
+    assert counts.synops[0].sum() == 2 * 5 * result.counts["input"].sum()
+
+
+def test_shifts_of_a_relays_payload_are_no_multiplications() -> None:
+    network = graph(5)
+    result = nd.run(network, samples_for(network, 5), engine="reference")
+    counts = count(network, result, nd.map(network))
+    spikes = {name: array.sum(axis=0) for name, array in result.counts.items()}
+    multiplied = [p for p in network.projections if p.source == "input" or (p.source, p.target) == ("token", "out")]
+    assert counts.total("multiplied") == sum(
+        int(spikes[p.source] @ fan_out_onto(p, 0, network.population(p.target).neurons, effective=True))
+        for p in multiplied
+    )
+    assert only_shifts(next(p for p in network.projections if (p.source, p.target) == ("h", "cell")))
+    assert 0 < counts.total("multiplied") < counts.total("synops_effective")
 
 
 def test_per_timestep_counts_equal_a_loop_over_synapses_delayed_or_not() -> None:

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import chain, chains, changed, mlp
+from helpers import chain, chains, changed, graph, mlp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import neuro_deploy as nd
 from neuro_deploy.errors import FormatError, UsageError
 from neuro_deploy.hardware import load_profile, profile_names
-from neuro_deploy.mapping import check_mapping, map_network
-from neuro_deploy.network import FixedNetwork
+from neuro_deploy.mapping import check, check_mapping, map_network, unchecked
+from neuro_deploy.network import FixedNetwork, FixedPopulation, FixedProjection, Geometry, SpikeEncoding
 
 
 def test_mnist_takes_the_five_cores_that_intels_compiler_reported() -> None:
@@ -61,6 +61,99 @@ def test_every_mapping_that_fits_passes_the_independent_check(
         assert problems == []
     else:
         assert any(limit.used > (limit.limit or 0) for limit in mapping.limits)
+
+
+@given(st.integers(0, 2**31), st.integers(3, 90), st.integers(20, 400), st.integers(8, 200), st.booleans())
+@settings(max_examples=12, deadline=None)
+def test_mappings_of_every_kind_of_synapse_pass_the_independent_check(
+    seed: int, neurons: int, axons: int, memory: int, loihi1: bool
+) -> None:
+    limits = {"core.neurons": neurons, "core.input_axons": axons, "core.synapse_memory": memory}
+    if loihi1:
+        limits |= {"synapse.block": 3, "synapse.block_bits": 10, "core.output_axons": 300, "core.thresholds": 20}
+    profile = changed(load_profile("loihi2"), limits | {"system.cores_per_chip": 4, "system.chips": 1000})
+    network = graph(seed)
+    mapping = map_network(network, profile)
+    allowed = [problem for problem in check_mapping(network, mapping) if ", allowed: " not in problem]
+    assert allowed == []
+    assert mapping.fits == (not check_mapping(network, mapping))
+
+
+def _axial(axis: str, shape: tuple[int, int, int], length: int) -> FixedNetwork:
+    """One-bit input, then neurons fed along one axis by dense weights."""
+    size = tuple(length if name == axis else n for name, n in zip(("channel", "height", "width"), shape, strict=True))
+    weight = np.full((length, shape[("channel", "height", "width").index(axis)]), 2)
+    geometry = Geometry("axial", shape, size, axis=axis)
+    populations = FixedPopulation("input", "input", shape), FixedPopulation("p", "lif", size, threshold=np.asarray(9))
+    return FixedNetwork(
+        populations, (FixedProjection("input", "p", weight, geometry=geometry),), 2, SpikeEncoding(shape)
+    )
+
+
+def test_channels_that_see_a_position_stand_together_on_a_core() -> None:
+    """8 x 8 positions, 16 channels: an axon has 16 synapses in 4 words; cut by planes it would take a word for one."""
+    network = _axial("channel", (16, 8, 8), 16)
+    profile = changed(load_profile("loihi2"), {"core.synapse_memory": 2 * 16 * 4})
+    mapping = map_network(network, profile)
+    assert mapping.fits
+    assert {(core.order, core.neurons) for core in mapping.cores} == {("channels last", 32)}
+    assert mapping.cores[1].used["input_axons"] == 32
+    assert mapping.cores[1].used["words_per_axon"] == 4
+    assert mapping.to_dict()["core_list"][1]["order"] == "channels last"
+    assert check_mapping(network, mapping) == []
+
+
+def test_rows_of_a_plane_stand_together_where_synapses_run_along_the_width() -> None:
+    network = _axial("width", (6, 4, 8), 8)
+    mapping = map_network(network, changed(load_profile("loihi2"), {"core.synapse_memory": 4 * 8 * 2}))
+    assert mapping.fits
+    assert {(core.order, core.neurons) for core in mapping.cores} == {("channels first", 32)}
+    assert {core.used["synapse_memory"] for core in mapping.cores} == {64}
+
+
+def test_shared_weights_are_stored_once_per_position() -> None:
+    network = _axial("channel", (3, 5, 7), 4)
+    (core,) = map_network(network, load_profile("loihi2")).cores
+    assert core.used["input_axons"] == core.used["synapse_memory"] == 3 * 5 * 7
+    assert "stored once per position" in map_network(network, load_profile("loihi2")).to_dict()["assumptions"][0]
+
+
+def test_relays_need_room_for_their_payload() -> None:
+    mapping = nd.map(graph(0), "loihi1")
+    (limit,) = [limit for limit in mapping.limits if limit.resource == "payload_bits"]
+    assert (limit.holds, limit.where) == (False, "spikes of token")
+    assert nd.map(graph(0), "loihi2").fits
+
+
+def test_a_network_too_large_to_unroll_is_checked_in_part_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = graph(0)
+    mapping = map_network(network, load_profile("loihi2"))
+    assert unchecked(network) is None
+    monkeypatch.setattr(check, "MAX_SYNAPSES", 1000)
+    assert "synapses are too many to unroll (more than 1,000)" in str(unchecked(network))
+    assert check_mapping(network, mapping) == []
+    missing = replace(mapping, cores=mapping.cores[1:])
+    assert "h: a neuron stands on 0 or 0 cores, not on 1" in check_mapping(network, missing)
+
+
+def test_hala_point_is_as_large_as_intel_says() -> None:
+    profile = load_profile("hala-point")
+    assert profile.whole("system.chips") * profile.whole("system.cores_per_chip") == 140_544
+    loihi2 = load_profile("loihi2")
+    for name in ("hala-point", "kapoho-point"):
+        own = load_profile(name).quantities
+        assert {k: own[k] for k in own if k.startswith("core.")} == {
+            k: q for k, q in loihi2.quantities.items() if k.startswith("core.")
+        }
+
+
+def test_a_population_of_a_million_neurons_is_mapped_without_unrolling() -> None:
+    network = _axial("channel", (64, 128, 128), 64)
+    mapping = map_network(network, load_profile("hala-point"))
+    assert mapping.fits
+    assert sum(core.neurons for core in mapping.cores) == 2**20
+    assert mapping.utilisation()["synapse_memory"]["mean"] > 0.8
+    assert len(mapping.cores) < 1.2 * (64 * 64 * 128 * 128 * 16 / 64 / 12_000)
 
 
 def test_a_population_is_cut_into_the_fewest_parts() -> None:
@@ -152,6 +245,7 @@ def test_a_broken_profile_is_refused(tmp_path: Path, old: str, new: str, said: s
 
 def test_an_unknown_profile_is_named_with_its_neighbour() -> None:
     with pytest.raises(
-        UsageError, match=r"no hardware profile 'lohi2'; profiles: loihi1, loihi2(?s:.*)did you mean loihi2"
+        UsageError,
+        match=r"no hardware profile 'lohi2'; profiles: hala-point, kapoho-point, loihi1, loihi2(?s:.*)did you mean loihi2",
     ):
         load_profile("lohi2")
