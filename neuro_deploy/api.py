@@ -71,7 +71,8 @@ def train(
 ) -> dict[str, Any]:
     """Train a model by its recipe and write a checkpoint. ``data="digits"`` trains on four fifths of the digits.
 
-    A ``FILE.npz`` is cut the same way: every fifth sample is held out.
+    model: ``mlp``, ``mixer``, or a preset of the Mixer-SNN. hidden: widths of an mlp's hidden layers. A ``FILE.npz`` is
+    cut the same way: every fifth sample is held out.
 
     Raises:
         UsageError: no such model or data set, or numbers out of range.
@@ -80,6 +81,8 @@ def train(
     if model not in RECIPES:
         raise UsageError(f"no model {model!r}; models: {', '.join(RECIPES)}")
     standard = RECIPES[model]
+    if hidden and standard.mixer is not None:
+        raise UsageError(f"widths of hidden layers are for an mlp, not for {model}")
     recipe = replace(
         standard,
         epochs=standard.epochs if epochs is None else epochs,
