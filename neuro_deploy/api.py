@@ -6,7 +6,7 @@ import time
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +24,7 @@ from neuro_deploy.mapping import Mapping, check_mapping, map_network
 from neuro_deploy.network import FixedNetwork, Network
 from neuro_deploy.network.topology import check_timesteps
 from neuro_deploy.numerics.registers import MAX_WIDTH
-from neuro_deploy.passes import Conversion, FoldBatchNorm, InputMode, Lower, Quantize, fidelity
+from neuro_deploy.passes import Conversion, InputMode, Quantize, Skip, fidelity, lowered
 from neuro_deploy.progress import Progress, silent
 from neuro_deploy.training.data import Data, load_data, take_part
 from neuro_deploy.training.recipes import RECIPES
@@ -41,6 +41,7 @@ __all__ = [
     "check",
     "convert",
     "inspect",
+    "inspect_model",
     "load",
     "load_data",
     "lower",
@@ -118,17 +119,27 @@ def train(
     }
 
 
-def lower(source: str | Path, *, timesteps: int | None = None) -> Network:
+def lower(
+    source: str | Path,
+    *,
+    timesteps: int | None = None,
+    skip: Skip = "relay",
+    token_norm: str = "multiply",  # noqa: S107
+) -> Network:
     """Read a checkpoint and give its float Network: batch norms folded, populations and projections.
+
+    skip: how sums that several neurons need (residuals) reach them: sent by a "relay", or made anew for each, by
+    "recompute". token_norm: what becomes of a batch norm per token before a residual: "multiply", or "shift:K", which
+    makes its gain a sum of K signed powers of two.
 
     Raises:
         FileError, FormatError: not there, broken, or with NaN.
         UnsupportedError: an operator that has no exact counterpart.
+        UsageError: no such skip or token norm.
     """
-    from neuro_deploy.frontends.checkpoint import load_checkpoint
-    from neuro_deploy.frontends.mlp import mlp_graph
+    from neuro_deploy.frontends.source import checkpoint_graph
 
-    return Lower()(FoldBatchNorm()(mlp_graph(load_checkpoint(source), timesteps)))
+    return lowered(checkpoint_graph(source, timesteps), skip, token_norm)
 
 
 def convert(
@@ -137,17 +148,20 @@ def convert(
     calibrate: Samples | None = None,
     timesteps: int | None = None,
     input: InputMode = "graded",
+    skip: Skip = "relay",
+    token_norm: str = "multiply",  # noqa: S107
     progress: Progress = silent,
 ) -> tuple[FixedNetwork, Conversion]:
     """Read a checkpoint and quantize it: 8-bit even weights, one scale per population, proven to stay in 24 bits.
 
     calibrate: samples on which the float and the fixed network are then compared; with labels (a Data) also their
     accuracies. input: "graded" sends pixels as graded spikes, "bias" puts the first layer's current into its bias.
+    skip, token_norm: as ``lower``.
 
     Raises:
         as ``lower``; RangeError: numbers that do not fit however they are scaled; DataError: unusable samples.
     """
-    network = lower(source, timesteps=timesteps)
+    network = lower(source, timesteps=timesteps, skip=skip, token_norm=token_norm)
     fixed, populations = Quantize(input)(network)
     conversion = Conversion(populations)
     if calibrate is not None:
@@ -160,7 +174,7 @@ def convert(
     meta = {
         "tool": f"neuro-deploy {__version__}",
         "source": {"file": Path(source).name, "sha256": sha256(source)},
-        "input": input,
+        "conversion": {"input": input, "skip": skip, "token_norm": token_norm},
         "quantization": conversion.to_dict(),
     }
     return replace(fixed, meta=meta), conversion
@@ -175,8 +189,8 @@ def load(path: str | Path, *, timesteps: int | None = None) -> FixedNetwork:
     return netx.read(path, timesteps)
 
 
-def inspect(network: FixedNetwork) -> dict[str, Any]:
-    """What a network is made of, as plain data."""
+def inspect(network: FixedNetwork, *, mfi: bool = False) -> dict[str, Any]:
+    """What a network is made of, as plain data. mfi: with the audit of its additions and multiplications."""
     return {
         "parameters": network.parameters,
         "neurons": network.neurons,
@@ -186,18 +200,50 @@ def inspect(network: FixedNetwork) -> dict[str, Any]:
         "projections": [projection.to_dict() for projection in network.projections],
         "source": network.meta.get("source"),
         "quantization": network.meta.get("quantization"),
+        **(counters.audit(network.populations, network.projections, network.encoding).to_dict() if mfi else {}),
     }
 
 
-def save(network: FixedNetwork, path: str | Path) -> None:
-    """Write a NetX chain by way of lava-dl's SLAYER blocks; refused where the stock reader would change it.
+def inspect_model(
+    name: str,
+    *,
+    mfi: bool = False,
+    skip: Skip = "relay",
+    token_norm: str = "multiply",  # noqa: S107
+) -> dict[str, Any]:
+    """What a model is made of: its float network, with random weights. name: a preset of the Mixer-SNN.
+
+    neurons: of all its LIF modules; neurons_without_duplicates: those that the network has.
 
     Raises:
-        MissingError: lava-dl is not installed. UnsupportedError, RangeError: not a chain, or would be changed.
+        UsageError: no such model, skip or token norm.
     """
-    from neuro_deploy.netx.writer import write
+    from neuro_deploy.frontends.random_mixer import neurons, preset, random_mixer, trained_numbers
 
-    write(network, path)
+    config = preset(name)
+    graph = random_mixer(config)
+    network = lowered(graph, skip, token_norm)
+    return {
+        "parameters": trained_numbers(config),
+        "neurons": neurons(graph),
+        "neurons_without_duplicates": sum(p.neurons for p in network.populations if p.kind == "lif"),
+        "timesteps": network.timesteps,
+        "populations": [population.to_dict() for population in network.populations],
+        "projections": [projection.to_dict() for projection in network.projections],
+        **(counters.audit(network.populations, network.projections, network.encoding).to_dict() if mfi else {}),
+    }
+
+
+def save(network: FixedNetwork, path: str | Path) -> Literal["chain", "graph"]:
+    """Write a NetX file: a chain by way of lava-dl's SLAYER blocks where the network is one, else a graph.
+
+    Returns which it was.
+
+    Raises:
+        MissingError: a chain, and lava-dl is not installed. UnsupportedError, RangeError: would be changed by the stock
+        reader, or has no place in the file. FileError: the file cannot be written.
+    """
+    return netx.save(network, path)
 
 
 def run(
@@ -299,8 +345,7 @@ def verify(
             raise UsageError(f"{engine} compared with itself says nothing", hint="--against reference,lava,slayer")
     others = {name: load(name, timesteps=network.timesteps) if name in files else network for name in against}
     if source is not None:
-        mode = network.meta.get("input", "graded")
-        others[str(source)] = convert(source, timesteps=network.timesteps, input=mode)[0]
+        others[str(source)] = convert(source, timesteps=network.timesteps, **_settings(network))[0]
     if not others:
         raise UsageError("nothing to verify against", hint="--against reference,lava,slayer")
     limits = {"lava": {"time_limit": time_limit}}
@@ -313,6 +358,13 @@ def verify(
         agreements[label], divergence = compare(network, want, got, label)
         divergences += [divergence] if divergence else []
     return Verification(want.samples, engine, agreements, divergences[0] if divergences else None)
+
+
+def _settings(network: FixedNetwork) -> dict[str, Any]:
+    """How a file was converted: the arguments of ``convert``, as far as it says so."""
+    said = network.meta.get("conversion")
+    wanted = ("input", "skip", "token_norm")
+    return {key: str(said[key]) for key in wanted if key in said} if isinstance(said, dict) else {}
 
 
 def profiles() -> list[HardwareProfile]:

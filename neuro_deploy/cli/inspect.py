@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated
 
 import typer
 
@@ -12,16 +12,14 @@ from neuro_deploy.cli import options, printing, tables
 Net = Annotated[str | None, typer.Argument(metavar="NET.net", help="A NetX file; or --model.")]
 Model = Annotated[str | None, typer.Option("--model", metavar="NAME", help="A model by name, with random weights.")]
 Mfi = Annotated[bool, typer.Option("--mfi", help="Audit additions and multiplications of one dense timestep.")]
-Skip = Annotated[
-    Literal["relay", "recompute"], typer.Option("--skip", help="With --model: how residual sums reach their targets.")
-]
 
 
 def inspect(
     net: Net = None,
     model: Model = None,
     mfi: Mfi = False,
-    skip: Skip = "relay",
+    skip: options.Skip = "relay",
+    token_norm: options.TokenNorm = "multiply",  # noqa: S107
     timesteps: options.Timesteps = None,
     json: options.Json = False,
 ) -> None:
@@ -31,19 +29,15 @@ def inspect(
     """
     if (net is None) == (model is None):
         raise typer.BadParameter("one of NET.net and --model NAME is wanted", param_hint="NET.net")
-    if (net is None and timesteps is not None) or (model is None and skip != "relay"):
-        raise typer.BadParameter("--timesteps goes with NET.net, --skip with --model")
-    summary = _summary(net, model, mfi, skip, timesteps)
+    changed = skip != "relay" or token_norm != "multiply"  # noqa: S105
+    if (net is None and timesteps is not None) or (model is None and changed):
+        raise typer.BadParameter("--timesteps goes with NET.net, --skip and --token-norm with --model")
+    if net is None:
+        summary = {"model": model, **nd.inspect_model(str(model), mfi=mfi, skip=skip, token_norm=token_norm)}
+    else:
+        summary = {"path": net, **nd.inspect(nd.load(net, timesteps=timesteps), mfi=mfi)}
     if json:
         return printing.as_json(summary)
     name = net or str(model)
     tables.network(name, summary)
     return tables.mfi(name, summary) if mfi else None
-
-
-def _summary(net: str | None, model: str | None, mfi: bool, skip: str, timesteps: int | None) -> dict[str, Any]:
-    if net is None:
-        summary: dict[str, Any] = nd.inspect_model(str(model), mfi=mfi, skip=skip, token_norm="multiply")  # noqa: S106
-        return {"model": model, **summary}
-    network = nd.load(net, timesteps=timesteps)
-    return {"path": net, **(nd.inspect(network, mfi=True) if mfi else nd.inspect(network))}

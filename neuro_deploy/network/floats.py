@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -66,6 +67,10 @@ class Population:
         """How many."""
         return math.prod(self.shape)
 
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data."""
+        return {"name": self.name, "kind": self.kind, "shape": list(self.shape), "neurons": self.neurons}
+
 
 @dataclass(frozen=True, eq=False)
 class Projection:
@@ -93,6 +98,20 @@ class Projection:
     def name(self) -> str:
         """``source -> target``."""
         return f"{self.source} -> {self.target}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data. weights: stored numbers."""
+        geometry = self.geometry
+        return {
+            "source": self.source,
+            "target": self.target,
+            "kind": geometry.kind,
+            "axis": geometry.axis,
+            "source_channels": geometry.source_channels,
+            "target_channels": geometry.target_channels,
+            "weights": self.weight.size,
+            "nonzero": int(np.count_nonzero(self.weight)),
+        }
 
 
 @dataclass(frozen=True, eq=False)

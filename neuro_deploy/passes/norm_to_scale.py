@@ -22,7 +22,8 @@ class NormToScale:
     On spikes, g is one synapse's weight. On a sum that goes on to another sum (the Mixer's per-token norm before its
     residual) g is a true multiplication; terms: None for that, or K, which makes g the sum of K signed powers of two.
 
-    Requires: nothing. Ensures: no batch norm is left. With terms, g changes by at most a factor of 1 +- 2^(1 - 2 K) / 3.
+    Requires: nothing. Ensures: no batch norm is left. With terms, g changes by at most a third for K = 1,
+    and by half as much again for each further K.
     """
 
     terms: int | None = None

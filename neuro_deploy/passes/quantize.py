@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 import numpy as np
@@ -14,19 +15,25 @@ from neuro_deploy.network import (
     FixedNetwork,
     FixedPopulation,
     FixedProjection,
-    GradedEncoding,
     Network,
     Population,
+    Projection,
     population_bounds,
+    reach,
+    sent_by_relay,
 )
-from neuro_deploy.numerics.registers import DECAY_UNITY, NEVER, STATE_LIMIT, THRESHOLD, THRESHOLD_SHIFT
+from neuro_deploy.network.bounds import Sent
+from neuro_deploy.numerics.powers import is_power_of_two
+from neuro_deploy.numerics.registers import DECAY_UNITY, RELAY, STATE_LIMIT, THRESHOLD, THRESHOLD_SHIFT, WEIGHT_EXPONENT
+from neuro_deploy.passes.gains import whole_gains
 from neuro_deploy.passes.scale import (
     FloatArray,
     QuantizedPopulation,
     Scale,
-    at_most,
     largest_scale,
+    on_threshold,
     whole_bias,
+    whole_threshold,
     whole_weights,
 )
 
@@ -44,14 +51,20 @@ MIN_WEIGHT_BITS = 4
 
 @dataclass(frozen=True)
 class Quantize:
-    """8-bit even weights, 17-bit thresholds, 13-bit biases, one scale per population (equations: scale.py).
+    """8-bit even weights, 17-bit thresholds, 13-bit biases, one scale k per population (equations: scale.py).
 
     The input's scaling is folded into the first layer: with x = low + scale * q, W x + b = (scale W) q + (b + W low).
     input "graded": q enters as graded spikes. input "bias": the host computes W x + b, which enters as bias.
 
-    Requires: a chain; every population but the input is fed by one projection; tau divides 4096.
+    A relay sends k times its value. Relays whose value is passed on as it is, or times powers of two, stand on one
+    grid of scales with the populations that they feed: k = base * 2^n, so that their synapses only shift. base is the
+    first such relay's. A shift to the left is exact; one to the right rounds down what the relay sends. Such
+    populations take k from their relays. Wherever several projections meet, weight exponents make each fill its 8 bits.
+
+    Requires: tau divides 4096. Input by bias: one dense layer of LIF neurons behind the input.
     Ensures: every number fits its register; for inputs within range u never wraps and v is never clipped but where it
-    spikes (interval analysis); a readout's v stays below the largest threshold, so that hardware never makes it spike.
+    spikes (interval analysis); a readout's v stays below the largest threshold, so that hardware never makes it spike;
+    a relay's values stay within 24 bits.
     """
 
     input: InputMode = "graded"
@@ -67,109 +80,213 @@ class Quantize:
 
         Raises:
             RangeError: numbers that do not fit however they are scaled.
-            UnsupportedError: not a chain, or a decay that 12 bits do not hold.
+            UnsupportedError: a decay that 12 bits do not hold, or an input that does not enter as bias.
         """
-        entry = network.populations[0]
+        made = _Quantizing(network, self.input)
+        for population in network.populations:
+            made.add(population)
         fixed = FixedNetwork(
-            (FixedPopulation(entry.name, "input", entry.shape),), (), network.timesteps, network.encoding
+            tuple(made.populations), tuple(made.projections), network.timesteps, made.host or network.encoding
         )
-        reports = []
-        for population in network.populations[1:]:
-            fixed, report = _extended(fixed, self._layer(network, population))
-            reports.append(report)
-        return fixed, tuple(reports)
-
-    def _layer(self, network: Network, population: Population) -> _Layer:
-        """A population and its only projection, with the input's scaling folded in."""
-        projections = network.inputs_of(population.name)
-        if len(projections) != 1:
-            raise UnsupportedError(f"is fed by {len(projections)} projections, one is wanted", where=population.name)
-        source, weight, bias = projections[0].source, projections[0].weight, population.bias
-        if source != network.populations[0].name:
-            return _Layer(population, source, weight, bias, None)
-        encoding = network.encoding
-        if self.input == "bias" and population.kind != "lif":
-            raise UnsupportedError(
-                "is fed by the input itself; input by bias needs a hidden layer", where=population.name
-            )
-        if self.input == "bias":
-            return _Layer(population, source, weight, bias, encoding.largest_image(weight, bias))
-        return _Layer(population, source, weight * encoding.scale, bias + weight.sum(axis=1) * encoding.low, None)
+        return fixed, tuple(made.reports)
 
 
 @dataclass(frozen=True, eq=False)
-class _Layer:
-    """current: the largest current that the host puts into the bias; None where spikes come in."""
+class _Intake:
+    """What a population gets. synapses: from spikes and the input, whose scaling is folded in. relayed: from relays.
+
+    current: the largest current that the host puts into the bias; None where spikes come in.
+    """
 
     population: Population
-    source: str
-    weight: FloatArray
+    synapses: tuple[Projection, ...]
+    relayed: tuple[Projection, ...]
     bias: FloatArray
-    current: float | None
+    current: float | None = None
 
 
-def _extended(fixed: FixedNetwork, layer: _Layer) -> tuple[FixedNetwork, QuantizedPopulation]:
-    """The network with one more population, at the largest scale that keeps its states within 24 bits."""
-    synaptic = layer.weight if layer.current is None else np.zeros((1, 0))
-    scale = largest_scale(layer.population, synaptic, layer.bias, layer.current or 0.0)
-    while True:
-        longer = _with_layer(fixed, layer, scale)
-        bounds = population_bounds(longer, longer.output)
-        excess = _excess(longer.output, bounds)
-        if excess <= 1:
-            report = _report(layer, scale, longer, bounds)
-            if layer.current is None and np.any(layer.weight):
-                _check_resolution(report)
-            return longer, report
-        scale = at_most(layer.population, scale.k / (excess * SHRINK), STATES)
+@dataclass(frozen=True, eq=False)
+class _Fixed:
+    """A population at some scale, its projections, and how far its states go."""
+
+    population: FixedPopulation
+    projections: tuple[FixedProjection, ...]
+    bounds: Bounds
 
 
-def _check_resolution(report: QuantizedPopulation) -> None:
-    """Weights that a limit shrinks to nothing would make a network that computes something else."""
-    if report.weight_bits < MIN_WEIGHT_BITS:
-        raise RangeError(
-            f"the limit of {report.limited_by} leaves weights of {report.weight_bits:.1f} bits; "
-            f"at least {MIN_WEIGHT_BITS} are wanted",
-            where=report.name,
-            hint=HINTS.get(report.limited_by, "check the source's biases, batch norms and thresholds"),
+class _Quantizing:
+    """Takes populations in order. scales: of what relays send. sent: the values that populations can send."""
+
+    def __init__(self, network: Network, mode: InputMode) -> None:
+        self.network = network
+        self.mode = mode
+        self.populations: list[FixedPopulation] = []
+        self.projections: list[FixedProjection] = []
+        self.reports: list[QuantizedPopulation] = []
+        self.host: BiasEncoding | None = None
+        self.base: float | None = None
+        self.scales: dict[str, float] = {}
+        self.sent: dict[str, Sent] = {p.name: (0, 1) for p in network.populations if p.kind == "lif"}
+        self.graded = {p.name for p in network.populations if p.kind == "relay"}
+        self.on_grid = {p.source for p in network.projections if p.source in self.graded and _shifts(p)}
+
+    def add(self, population: Population) -> None:
+        """Quantize a population and what feeds it.
+
+        Raises:
+            RangeError: it does not fit.
+        """
+        if population.kind == "input":
+            if self.mode == "graded":
+                self.populations.append(FixedPopulation(population.name, "input", population.shape))
+            self.sent[population.name] = (self.network.encoding.first, self.network.encoding.levels)
+            return
+        intake = self.intake(population)
+        scale, fixed = self.fitted(intake)
+        if intake.current is not None:
+            encoding, synapses = self.network.encoding, intake.synapses[0]
+            self.host = BiasEncoding(
+                population.name, encoding.shape, scale.k * synapses.weight, scale.k * intake.bias, encoding
+            )
+        if population.kind == "relay":
+            self.scales[population.name] = scale.k
+            self.sent[population.name] = sent_by_relay(
+                fixed.population, reach(fixed.population, fixed.projections, self.sent)
+            )
+        self.populations.append(fixed.population)
+        self.projections += fixed.projections
+        self.reports.append(_report(intake, scale, fixed, self.scales))
+
+    def intake(self, population: Population) -> _Intake:
+        projections = self.network.inputs_of(population.name)
+        entry = self.network.populations[0].name
+        driven = [p for p in projections if p.source == entry]
+        relayed = tuple(p for p in projections if p.source in self.graded)
+        if driven and self.mode == "bias":
+            return _by_bias(self.network, population)
+        bias = population.bias.copy()
+        for projection in driven:
+            low = projection.geometry.apply(projection.weight, self.network.encoding.low)
+            bias[projection.geometry.targets] += low if projection.sign is None else low * projection.sign
+        synapses = (
+            replace(p, weight=p.weight * self.network.encoding.scale) if p.source == entry else p
+            for p in projections
+            if p.source not in self.graded
         )
+        return _Intake(population, tuple(synapses), relayed, bias)
 
+    def fitted(self, intake: _Intake) -> tuple[Scale, _Fixed]:
+        """The largest scale that keeps states within 24 bits, and the population at it."""
+        synapses = intake.synapses if intake.current is None else ()
+        exponent = WEIGHT_EXPONENT.high if self.shifted(intake) else 0
+        scale = largest_scale(intake.population, synapses, intake.bias, intake.current or 0.0, exponent)
+        scale = self.grounded(intake, self.resolved(intake, scale))
+        while True:
+            fixed = self.at(intake, scale)
+            excess = _excess(fixed.population, fixed.bounds)
+            if excess <= 1:
+                break
+            scale = self.grounded(intake, Scale(scale.k / (excess * SHRINK), STATES))
+        if self.base is None and intake.population.name in self.on_grid:
+            self.base = scale.k
+        _check_resolution(intake, scale, fixed)
+        return scale, fixed
 
-def _with_layer(fixed: FixedNetwork, layer: _Layer, scale: Scale) -> FixedNetwork:
-    if layer.current is not None:
-        population = _population(layer, scale, np.zeros(len(layer.bias)))
-        host = BiasEncoding(
-            population.name, fixed.encoding.shape, scale.k * layer.weight, scale.k * layer.bias, _graded(fixed)
+    def shifted(self, intake: _Intake) -> bool:
+        """Whether relays feed this population through shifts, so that its scale is theirs."""
+        return any(_shifts(p) for p in intake.relayed)
+
+    def resolved(self, intake: _Intake, scale: Scale) -> Scale:
+        """No finer than the relays, where they say what there is to resolve."""
+        if not self.shifted(intake) and (intake.synapses or not intake.relayed):
+            return scale
+        most = max(self.scales[p.source] for p in intake.relayed if _shifts(p) or not self.shifted(intake))
+        return Scale(most, "relays") if most < scale.k else scale
+
+    def grounded(self, intake: _Intake, scale: Scale) -> Scale:
+        """The largest scale up to this one that the population may have: on the grid, or on a whole threshold."""
+        population = intake.population
+        on_grid = population.name in self.on_grid or self.shifted(intake)
+        if on_grid and self.base is not None:
+            steps = np.floor(np.log2(scale.k / self.base) + 1e-9)
+            return Scale(self.base * float(np.exp2(steps)), scale.limited_by)
+        if population.kind == "lif" and np.ndim(population.v_threshold) == 0:
+            return Scale(on_threshold(scale.k, population.tau * float(population.v_threshold)), scale.limited_by)
+        return Scale(on_threshold(scale.k, self.firing), scale.limited_by) if on_grid else scale
+
+    @property
+    def firing(self) -> float:
+        """Threshold of the first neurons that a relay feeds, times tau: where the grid's base puts it is exact."""
+        for projection in self.network.projections:
+            target = self.network.population(projection.target)
+            if projection.source in self.on_grid and target.kind == "lif" and np.ndim(target.v_threshold) == 0:
+                return target.tau * float(target.v_threshold)
+        return 1.0
+
+    def at(self, intake: _Intake, scale: Scale) -> _Fixed:
+        source, k = intake.population, scale.k
+        population = FixedPopulation(
+            source.name,
+            source.kind,
+            source.shape,
+            whole_bias(source, np.zeros_like(intake.bias) if intake.current is not None else intake.bias, k),
+            whole_threshold(source, scale),
+            v_decay=np.asarray(_decay(source)),
         )
-        return FixedNetwork((population,), (), fixed.timesteps, host)
-    population = _population(layer, scale, layer.bias)
-    projection = FixedProjection(layer.source, population.name, whole_weights(layer.weight, scale.k))
-    populations, projections = (*fixed.populations, population), (*fixed.projections, projection)
-    return FixedNetwork(populations, projections, fixed.timesteps, fixed.encoding)
+        synapses = () if intake.current is not None else intake.synapses
+        fill = self.shifted(intake) or len(synapses) > 1
+        projections = [_fixed(p, k, fill=fill) for p in synapses]
+        projections += [_fixed(p, k / self.scales[p.source], fill=True) for p in intake.relayed]
+        reached = reach(population, projections, self.sent)
+        return _Fixed(population, tuple(projections), population_bounds(population, reached, self.network.timesteps))
 
 
-def _graded(fixed: FixedNetwork) -> GradedEncoding | None:
-    return fixed.encoding if isinstance(fixed.encoding, GradedEncoding) else None
+def _shifts(projection: Projection) -> bool:
+    return bool(np.all(is_power_of_two(projection.weight)))
 
 
-def _population(layer: _Layer, scale: Scale, bias: FloatArray) -> FixedPopulation:
-    source = layer.population
-    lif = source.kind == "lif"
-    decay = DECAY_UNITY / source.tau if lif else 0.0
+def _fixed(projection: Projection, k: float, *, fill: bool) -> FixedProjection:
+    """Synapses of weight k times the projection's. fill: with the exponent that makes them fill the register."""
+    if fill:
+        weight, exponent = whole_gains(projection, k)
+    else:
+        weight, exponent = whole_weights(projection.weight, k, signed=projection.sign is not None), 0
+    return FixedProjection(
+        projection.source, projection.target, weight, exponent, geometry=projection.geometry, sign=projection.sign
+    )
+
+
+def _by_bias(network: Network, population: Population) -> _Intake:
+    """The first layer, which the host computes."""
+    entry, projections = network.populations[0].name, network.inputs_of(population.name)
+    if population.kind != "lif":
+        raise UnsupportedError(
+            f"is fed by the input itself; input by bias needs {_hidden(population)}", where=population.name
+        )
+    alone = len(projections) == 1 and sum(p.source == entry for p in network.projections) == 1
+    if not alone or projections[0].geometry.kind != "dense" or projections[0].sign is not None:
+        raise UnsupportedError(
+            "is fed by the input and more, or through shared weights; input by bias needs one dense layer there",
+            where=population.name,
+            hint="--input graded",
+        )
+    current = network.encoding.largest_image(projections[0].weight, population.bias)
+    return _Intake(population, projections, (), population.bias, current)
+
+
+def _hidden(population: Population) -> str:
+    return "a hidden layer" if population.kind == "readout" else "a layer of LIF neurons there, with --input graded"
+
+
+def _decay(population: Population) -> int:
+    decay = DECAY_UNITY / population.tau if population.kind == "lif" else 0.0
     if decay != round(decay):
         raise UnsupportedError(
-            f"tau {source.tau:g} needs a decay of {decay:g} parts of {DECAY_UNITY}, whole numbers are allowed",
-            where=source.name,
+            f"tau {population.tau:g} needs a decay of {decay:g} parts of {DECAY_UNITY}, whole numbers are allowed",
+            where=population.name,
             hint="tau 1, 2, 4, ... are exact",
         )
-    return FixedPopulation(
-        source.name,
-        source.kind,
-        source.shape,
-        whole_bias(bias, scale.k),
-        np.asarray(NEVER if scale.threshold is None else scale.threshold),
-        v_decay=np.asarray(int(decay)),
-    )
+    return int(decay)
 
 
 def _excess(population: FixedPopulation, bounds: Bounds) -> float:
@@ -177,26 +294,54 @@ def _excess(population: FixedPopulation, bounds: Bounds) -> float:
 
     A LIF neuron's v that is clipped at the top spikes and is reset, as the float neuron is: only its lowest v counts.
     """
+    if population.kind == "relay":
+        return bounds.v / RELAY.high
     u_excess = bounds.u / (STATE_LIMIT - 1)
     if population.kind == "readout":
         return max(u_excess, bounds.v / (THRESHOLD.high << THRESHOLD_SHIFT))
     return max(u_excess, bounds.v_low / (STATE_LIMIT - 1))
 
 
-def _report(layer: _Layer, scale: Scale, fixed: FixedNetwork, bounds: Bounds) -> QuantizedPopulation:
-    largest = error = 0.0
-    if layer.current is None and np.any(layer.weight):
-        whole = fixed.projections[-1].weight
-        largest = float(np.abs(whole).max())
-        error = float(np.abs(whole - scale.k * layer.weight).max() / (scale.k * np.abs(layer.weight).max()))
+def _check_resolution(intake: _Intake, scale: Scale, fixed: _Fixed) -> None:
+    """Weights that a limit shrinks to nothing would make a network that computes something else."""
+    bits = _weight_bits(intake, fixed)
+    if bits is not None and bits < MIN_WEIGHT_BITS:
+        raise RangeError(
+            f"the limit of {scale.limited_by} leaves weights of {bits:.1f} bits; at least {MIN_WEIGHT_BITS} are wanted",
+            where=intake.population.name,
+            hint=HINTS.get(scale.limited_by, "check the source's biases, batch norms and thresholds"),
+        )
+
+
+def _weight_bits(intake: _Intake, fixed: _Fixed) -> float | None:
+    """Bits that the largest weight fills; None without weights that could."""
+    if intake.current is not None or not any(np.any(p.weight) for p in intake.synapses):
+        return None
+    largest = max(float(np.abs(p.weight).max()) for p in fixed.projections[: len(intake.synapses)])
+    return round(float(1 + np.log2(largest / 2)), 2) if largest else 0.0
+
+
+def _report(intake: _Intake, scale: Scale, fixed: _Fixed, scales: dict[str, float]) -> QuantizedPopulation:
+    bits = _weight_bits(intake, fixed)
+    threshold = fixed.population.threshold
+    lowest, highest = int(threshold.min()), int(threshold.max())
     return QuantizedPopulation(
-        name=layer.population.name,
+        name=intake.population.name,
         scale=float(scale.k),
         limited_by=scale.limited_by,
-        weight_bits=round(float(1 + np.log2(largest / 2)), 2) if largest else 0.0,
-        weight_error=round(100 * error, 3),
-        threshold=scale.threshold,
-        v_decay=int(fixed.output.v_decay),
-        worst_u=bounds.u,
-        worst_v=bounds.v,
+        weight_bits=bits,
+        weight_error=None if bits is None else _weight_error(intake.synapses, fixed.projections, scale.k),
+        threshold=None if intake.population.kind != "lif" else lowest if lowest == highest else [lowest, highest],
+        v_decay=int(fixed.population.v_decay),
+        worst_u=fixed.bounds.u,
+        worst_v=fixed.bounds.v,
+        relays={p.source: scales[p.source] / scale.k for p in intake.relayed},
     )
+
+
+def _weight_error(synapses: Sequence[Projection], fixed: Sequence[FixedProjection], k: float) -> float:
+    """The largest rounding, in percent of the largest weight."""
+    pairs = list(zip(synapses, fixed, strict=False))
+    largest = max(float(np.abs(p.weight).max()) for p, _ in pairs)
+    error = max(float(np.abs(whole.weight * 2.0**whole.weight_exp - k * p.weight).max()) for p, whole in pairs)
+    return round(100 * error / (k * largest), 3)

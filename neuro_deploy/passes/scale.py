@@ -7,10 +7,14 @@ The float neuron ``u += (z - u) / tau``, spike at ``u >= v_threshold``, is multi
 so weights become ``k w``, the bias ``k b``, the decay ``4096 / tau``. k is free, since only comparisons leave the
 neuron. On the chip all of it stands shifted left by 6, and v takes every whole number; ``v > vThMant << 6`` is
 ``v >= (vThMant << 6) + 1``. So k is chosen such that ``64 k tau v_threshold = 64 vThMant + 1`` exactly.
+
+What a relay sends is k times its value, so k is not free there: a population fed by a relay of scale ``k'`` sees its
+value times ``k / k'``. See quantize.py for how the scales of such populations are tied.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -18,20 +22,21 @@ import numpy as np
 import numpy.typing as npt
 
 from neuro_deploy.errors import RangeError
-from neuro_deploy.network import Population
-from neuro_deploy.numerics.registers import BIAS, THRESHOLD, WEIGHT, IntArray
+from neuro_deploy.network import Population, Projection
+from neuro_deploy.numerics.registers import BIAS, NEVER, RELAY, THRESHOLD, WEIGHT, IntArray, Register
 
 FloatArray = npt.NDArray[np.float64]
 UNIT = 64
 """States stand shifted left by 6."""
+SIGNED = min(WEIGHT.high, -WEIGHT.low)
+"""The largest weight of either sign: rows that are subtracted turn -256 into 256, which has no place."""
 
 
 @dataclass(frozen=True)
 class Scale:
-    """k, the threshold that goes with it (None for a readout), and what keeps k from being larger."""
+    """k, and what keeps it from being larger."""
 
     k: float
-    threshold: int | None
     limited_by: str
 
 
@@ -39,72 +44,103 @@ class Scale:
 class QuantizedPopulation:
     """What quantization did to a population.
 
-    scale: k. weight_bits: bits that the largest weight fills. weight_error: largest rounding of a weight, in percent
-    of the largest weight. worst_u, worst_v: proven largest magnitudes, of 2^23.
+    scale: k. weight_bits: bits that the largest weight fills, None where nothing but relays or the host feeds it.
+    weight_error: largest rounding of a weight, in percent of the largest weight. threshold: one for all neurons, or
+    [lowest, highest]. worst_u, worst_v: proven largest magnitudes, of 2^23. relays: scales of the relays that feed it,
+    relative to its own.
     """
 
     name: str
     scale: float
     limited_by: str
-    weight_bits: float
-    weight_error: float
-    threshold: int | None
+    weight_bits: float | None
+    weight_error: float | None
+    threshold: int | list[int] | None
     v_decay: int
     worst_u: int
     worst_v: int
+    relays: dict[str, float]
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data."""
         return asdict(self)
 
 
-def largest_scale(population: Population, weight: FloatArray, bias: FloatArray, current: float) -> Scale:
+def bias_register(population: Population) -> Register:
+    """The register of that kind of population's bias."""
+    return RELAY if population.kind == "relay" else BIAS
+
+
+def largest_scale(
+    population: Population, synapses: Sequence[Projection], bias: FloatArray, current: float, exponent: int = 0
+) -> Scale:
     """The largest k for which weights, bias (or a current that enters as bias) and threshold fit their registers.
 
-    Raises:
-        RangeError: so large weights that not even a threshold of 1 remains.
+    synapses: those that meet spikes or the input. exponent: the largest that their weights may have.
     """
+    highest = max((_largest(p.weight, p.sign) for p in synapses), default=0.0)
+    lowest = max((_largest(-p.weight, p.sign) for p in synapses), default=0.0)
+    signed = any(p.sign is not None for p in synapses)
+    most = max(float(np.abs(bias).max(initial=0.0)), current)
     limits = {
-        "positive weights": _ratio(WEIGHT.high, weight.max(initial=0.0)),
-        "negative weights": _ratio(-WEIGHT.low, -weight.min(initial=0.0)),
-        "bias": _ratio(BIAS.high, max(float(np.abs(bias).max(initial=0.0)), current)),
+        "positive weights": _ratio(WEIGHT.high << exponent, highest),
+        "negative weights": _ratio((SIGNED if signed or exponent else -WEIGHT.low) << exponent, lowest),
+        "bias": _ratio(bias_register(population).high, most),
     }
-    firing = population.tau * population.v_threshold
     if population.kind == "lif":
-        limits["threshold"] = THRESHOLD.high / firing
+        limits["threshold"] = THRESHOLD.high / float(np.max(population.tau * population.v_threshold))
     limited_by = min(limits, key=lambda name: limits[name])
-    return at_most(population, limits[limited_by] if np.isfinite(limits[limited_by]) else 1.0, limited_by)
+    return Scale(limits[limited_by] if np.isfinite(limits[limited_by]) else 1.0, limited_by)
 
 
-def at_most(population: Population, k: float, limited_by: str) -> Scale:
-    """The largest k up to this one that puts the threshold on a whole number.
+def _largest(weight: FloatArray, sign: npt.NDArray[np.int8] | None) -> float:
+    """The largest positive weight; where rows have signs, the largest of either."""
+    return float((weight if sign is None else np.abs(weight)).max(initial=0.0))
+
+
+def on_threshold(k: float, firing: float) -> float:
+    """The largest k up to this one that puts a neuron's threshold on a whole number; k itself where none is left.
+
+    firing: tau times v_threshold.
+    """
+    threshold = min(np.floor((UNIT * k * firing - 1) / UNIT), THRESHOLD.high)
+    return float((UNIT * threshold + 1) / (UNIT * firing)) if threshold >= 1 else k
+
+
+def whole_threshold(population: Population, scale: Scale) -> IntArray:
+    """vThMant, () or (neurons,): where ``k tau v_threshold`` falls, to the nearest; NEVER but for LIF neurons.
 
     Raises:
         RangeError: no threshold of at least 1 remains.
     """
     if population.kind != "lif":
-        return Scale(k, None, limited_by)
-    firing = population.tau * population.v_threshold
-    threshold = int(min(np.floor((UNIT * k * firing - 1) / UNIT), THRESHOLD.high))
-    if threshold < 1:
+        return np.asarray(NEVER)
+    exact = scale.k * population.tau * np.asarray(population.v_threshold)
+    threshold = np.rint((UNIT * exact - 1) / UNIT)
+    if threshold.min() < 1:
         raise RangeError(
-            f"{limited_by} are so large beside the firing threshold {population.v_threshold:g} that scaling them into "
-            f"8 bits leaves no threshold of at least 1 ({k * firing:.3g} is left)",
+            f"{scale.limited_by} are so large beside the firing threshold {np.min(population.v_threshold):g} that "
+            f"scaling them into 8 bits leaves no threshold of at least 1 ({exact.min():.3g} is left)",
             where=population.name,
             hint="check the source's batch norms, or train with weight decay",
         )
-    return Scale((UNIT * threshold + 1) / (UNIT * firing), threshold, limited_by)
+    return np.minimum(threshold, THRESHOLD.high).astype(np.int64)
 
 
-def whole_weights(weight: FloatArray, k: float) -> IntArray:
-    """``k * weight`` as even whole numbers, ties to even multiples, inside the register: (out, in), int64."""
-    even: IntArray = np.clip(2 * np.rint(k * weight / 2), WEIGHT.low, WEIGHT.high).astype(np.int64)
+def whole_weights(weight: FloatArray, k: float, *, signed: bool = False) -> IntArray:
+    """``k * weight`` as even whole numbers, ties to even multiples, inside the register: as weight, int64.
+
+    signed: the rows have signs, so that -256 is left out.
+    """
+    low = -SIGNED if signed else WEIGHT.low
+    even: IntArray = np.clip(2 * np.rint(k * weight / 2), low, WEIGHT.high).astype(np.int64)
     return even
 
 
-def whole_bias(bias: FloatArray, k: float) -> IntArray:
+def whole_bias(population: Population, bias: FloatArray, k: float) -> IntArray:
     """``k * bias`` as mantissas inside the register: (neurons,), int64."""
-    mantissa: IntArray = np.clip(np.rint(k * bias), BIAS.low, BIAS.high).astype(np.int64)
+    register = bias_register(population)
+    mantissa: IntArray = np.clip(np.rint(k * bias), register.low, register.high).astype(np.int64)
     return mantissa
 
 
