@@ -355,7 +355,7 @@ def verify(
     for label, other in others.items():
         name = label if other is network else engine
         got = run(other, x, engine=name, record=FIELDS, progress=progress, **limits.get(name, {}))
-        agreements[label], divergence = compare(network, want, got, label)
+        agreements[label], divergence = compare(network, want, got, label, other)
         divergences += [divergence] if divergence else []
     return Verification(want.samples, engine, agreements, divergences[0] if divergences else None)
 

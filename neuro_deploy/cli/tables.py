@@ -32,6 +32,12 @@ def conversion(path: str, report: Conversion) -> None:
             for row in rows
         ],
     )
+    for row in rows:
+        if row["detached"]:
+            line(
+                f"{row['name']}: {row['detached']:,} neurons have so small a gain that their synapses are left out "
+                "(docs/numerics.md)"
+            )
     if report.accuracy_float is not None and report.accuracy_fixed is not None:
         line(f"accuracy: float {percent(report.accuracy_float, 2)}, fixed {percent(report.accuracy_fixed, 2)}")
 
@@ -203,15 +209,27 @@ MAX_CORES = 40
 
 def verification(outcome: Verification) -> None:
     """Agreement per engine, and the first divergence."""
-    names = list(next(iter(outcome.engines.values())).populations)
+    engines = outcome.engines
+    names = dict.fromkeys(name for agreement in engines.values() for name in agreement.populations)
+    rows = [(name, *(agreement.populations.get(name) for agreement in engines.values())) for name in names]
     table(
         f"differing spikes against {outcome.reference}, {outcome.samples:,} samples",
-        ("engine", *names, "in all", "compared"),
+        ("population", *engines),
         [
-            (name, *agreement.populations.values(), agreement.differing_spikes, agreement.compared_spikes)
-            for name, agreement in outcome.engines.items()
+            *rows,
+            ("in all", *(agreement.differing_spikes for agreement in engines.values())),
+            ("compared", *(agreement.compared_spikes for agreement in engines.values())),
         ],
     )
+    for label, agreement in engines.items():
+        if agreement.not_compared:
+            line(f"{label}: relays that one network has and the other has not: {', '.join(agreement.not_compared)}")
+        if agreement.scales:
+            name, ours, theirs = agreement.scales
+            line(
+                f"{label}: {name} has scale {theirs:,.6g}, not {ours:,.6g}: weights are rounded to other multiples, so "
+                "that spikes may differ"
+            )
     if outcome.first_divergence is None:
         line("spikes, u and v are equal in every population")
     else:

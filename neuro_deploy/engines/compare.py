@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -38,11 +38,17 @@ class Divergence:
 
 @dataclass(frozen=True)
 class Agreement:
-    """How one engine compares. populations: name -> differing spikes."""
+    """How one engine compares. populations: name -> differing spikes.
+
+    not_compared: relays that only one of two networks has. scales: where two networks' scales differ, the first
+    population where they do, [name, ours, theirs]: weights are then rounded to other multiples, and spikes may differ.
+    """
 
     differing_spikes: int
     compared_spikes: int
     populations: dict[str, int]
+    not_compared: tuple[str, ...] = ()
+    scales: tuple[str, float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -64,32 +70,73 @@ class Verification:
         return {"ok": self.ok, **asdict(self)}
 
 
-def compare(network: FixedNetwork, want: RunResult, got: RunResult, label: str) -> tuple[Agreement, Divergence | None]:
+def compare(
+    network: FixedNetwork, want: RunResult, got: RunResult, label: str, other: FixedNetwork | None = None
+) -> tuple[Agreement, Divergence | None]:
     """Compare spikes, u and v of every computed population. Both runs must have recorded them.
+
+    other: the network of the second run, where it is another one. Relays that only one of them has are left out, and u
+    with them: a bias arrives as synaptic input where a relay sends it.
 
     Raises:
         UnsupportedError: runs of networks with other populations, shapes or timesteps, or without u and v.
     """
-    names = [population.name for population in network.computed]
-    for what in FIELDS:
-        ours, theirs = ({name: array.shape for name, array in getattr(run, what).items()} for run in (want, got))
-        if ours != theirs or not set(names) <= set(ours):
-            raise UnsupportedError(
-                f"{label} has other {what}: {_differing(theirs, ours)}, not {_differing(ours, theirs)}",
-                hint="compare networks of the same populations and timesteps",
-            )
+    theirs = network if other is None else other
+    kinds = {p.name: p.kind for p in (*network.computed, *theirs.computed)}
+    once = {p.name for p in network.computed} ^ {p.name for p in theirs.computed}
+    relays = tuple(name for name in kinds if name in once and kinds[name] == "relay")
+    names = [population.name for population in network.computed if population.name not in relays]
+    fields = FIELDS[1:] if relays else FIELDS
+    for what in fields:
+        _check_shapes(what, names, _shapes(want, what, relays), _shapes(got, what, relays), label)
     differing = {name: int(np.count_nonzero(want.spikes[name] != got.spikes[name])) for name in names}
     compared = sum(want.spikes[name].size for name in names)
-    return Agreement(sum(differing.values()), compared, differing), _first(names, want, got, label)
+    agreement = Agreement(sum(differing.values()), compared, differing, relays, _scales(network, theirs))
+    return agreement, _first(names, fields, want, got, label)
+
+
+def _shapes(run: RunResult, what: str, left_out: tuple[str, ...]) -> dict[str, tuple[int, ...]]:
+    return {name: array.shape for name, array in getattr(run, what).items() if name not in left_out}
+
+
+def _check_shapes(
+    what: str, names: list[str], ours: dict[str, tuple[int, ...]], theirs: dict[str, tuple[int, ...]], label: str
+) -> None:
+    if ours != theirs or not set(names) <= set(ours):
+        raise UnsupportedError(
+            f"{label} has other {what}: {_differing(theirs, ours)}, not {_differing(ours, theirs)}",
+            hint="compare networks of the same populations and timesteps",
+        )
+
+
+def _scales(network: FixedNetwork, other: FixedNetwork) -> tuple[str, float, float] | None:
+    """The first population whose scale is another one in the other network, as far as their reports say."""
+    ours, theirs = (_reported_scales(each) for each in (network, other))
+    differing = [(name, ours[name], theirs[name]) for name in ours if name in theirs and ours[name] != theirs[name]]
+    return differing[0] if differing else None
+
+
+def _reported_scales(network: FixedNetwork) -> dict[str, float]:
+    report = network.meta.get("quantization")
+    rows = report.get("populations") if isinstance(report, dict) else None
+    if not isinstance(rows, list):
+        return {}
+    return {
+        str(row.get("name")): float(row["scale"])
+        for row in rows
+        if isinstance(row, dict) and isinstance(row.get("scale"), int | float)
+    }
 
 
 def _differing(ours: dict[str, tuple[int, ...]], theirs: dict[str, tuple[int, ...]]) -> str:
     return ", ".join(f"{name} {shape}" for name, shape in ours.items() if theirs.get(name) != shape) or "nothing more"
 
 
-def _first(names: Iterable[str], want: RunResult, got: RunResult, label: str) -> Divergence | None:
+def _first(
+    names: Iterable[str], fields: Sequence[str], want: RunResult, got: RunResult, label: str
+) -> Divergence | None:
     for name in names:
-        for what in FIELDS:
+        for what in fields:
             ours, theirs = getattr(want, what)[name], getattr(got, what)[name]
             if np.array_equal(ours, theirs):
                 continue

@@ -23,7 +23,7 @@ def whole_gains(projection: Projection, ratio: float) -> tuple[IntArray, int]:
     size = np.abs(wanted[wanted != 0])
     if not size.size:
         return np.zeros(wanted.shape, np.int64), 0
-    exponent = int(np.ceil(np.log2(size.max() / WEIGHT.high)))
+    exponent = int(np.ceil(np.log2(size.max() / WEIGHT.high) - 1e-9))
     if np.all(is_power_of_two(wanted)):
         exponent = max(exponent, int(np.log2(size.min())) - 1)
     exponent = min(max(exponent, WEIGHT_EXPONENT.low), WEIGHT_EXPONENT.high)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Literal, get_args
 
 import numpy as np
+import numpy.typing as npt
 
 from neuro_deploy.errors import RangeError, UnsupportedError, UsageError
 from neuro_deploy.network import (
@@ -32,6 +34,7 @@ from neuro_deploy.passes.scale import (
     Scale,
     largest_scale,
     on_threshold,
+    own_units,
     whole_bias,
     whole_threshold,
     whole_weights,
@@ -45,6 +48,8 @@ HINTS = {
 }
 SHRINK = 1.0001
 """A little more than needed, so that rounding does not undo it."""
+LEFT_OUT = 0.5
+"""Below this factor a neuron is nearer to the truth without its synapses."""
 MIN_WEIGHT_BITS = 4
 """Below this, a conversion is refused rather than left without weights."""
 
@@ -59,7 +64,8 @@ class Quantize:
     A relay sends k times its value. Relays whose value is passed on as it is, or times powers of two, stand on one
     grid of scales with the populations that they feed: k = base * 2^n, so that their synapses only shift. base is the
     first such relay's. A shift to the left is exact; one to the right rounds down what the relay sends. Such
-    populations take k from their relays. Wherever several projections meet, weight exponents make each fill its 8 bits.
+    populations take k from their relays. In a chain of dense layers all weight exponents are 0, as stock files want it;
+    elsewhere they make every projection fill its 8 bits, whatever limits k.
 
     Requires: tau divides 4096. Input by bias: one dense layer of LIF neurons behind the input.
     Ensures: every number fits its register; for inputs within range u never wraps and v is never clipped but where it
@@ -107,11 +113,12 @@ class _Intake:
 
 @dataclass(frozen=True, eq=False)
 class _Fixed:
-    """A population at some scale, its projections, and how far its states go."""
+    """A population at some scale, its projections, and how far its states go. detached: neurons without synapses."""
 
     population: FixedPopulation
     projections: tuple[FixedProjection, ...]
     bounds: Bounds
+    detached: int
 
 
 class _Quantizing:
@@ -127,6 +134,7 @@ class _Quantizing:
         self.base: float | None = None
         self.scales: dict[str, float] = {}
         self.sent: dict[str, Sent] = {p.name: (0, 1) for p in network.populations if p.kind == "lif"}
+        self.chain = _is_chain(network)
         self.graded = {p.name for p in network.populations if p.kind == "relay"}
         self.on_grid = {p.source for p in network.projections if p.source in self.graded and _shifts(p)}
 
@@ -179,7 +187,9 @@ class _Quantizing:
         """The largest scale that keeps states within 24 bits, and the population at it."""
         synapses = intake.synapses if intake.current is None else ()
         exponent = WEIGHT_EXPONENT.high if self.shifted(intake) else 0
-        scale = largest_scale(intake.population, synapses, intake.bias, intake.current or 0.0, exponent)
+        scale = largest_scale(
+            intake.population, synapses, intake.bias, intake.current or 0.0, exponent, symmetric=not self.chain
+        )
         scale = self.grounded(intake, self.resolved(intake, scale))
         while True:
             fixed = self.at(intake, scale)
@@ -225,20 +235,36 @@ class _Quantizing:
 
     def at(self, intake: _Intake, scale: Scale) -> _Fixed:
         source, k = intake.population, scale.k
+        synapses = () if intake.current is not None else intake.synapses
+        unit = own_units(source, synapses, intake.bias, k)
         population = FixedPopulation(
             source.name,
             source.kind,
             source.shape,
-            whole_bias(source, np.zeros_like(intake.bias) if intake.current is not None else intake.bias, k),
-            whole_threshold(source, scale),
+            whole_bias(source, unit * intake.bias if intake.current is None else np.zeros_like(intake.bias), k),
+            whole_threshold(source, scale, unit),
             v_decay=np.asarray(_decay(source)),
         )
-        synapses = () if intake.current is not None else intake.synapses
-        fill = self.shifted(intake) or len(synapses) > 1
-        projections = [_fixed(p, k, fill=fill) for p in synapses]
+        detached = unit < LEFT_OUT
+        projections = [_fixed(_without(p, detached), k, fill=not self.chain) for p in synapses]
         projections += [_fixed(p, k / self.scales[p.source], fill=True) for p in intake.relayed]
-        reached = reach(population, projections, self.sent)
-        return _Fixed(population, tuple(projections), population_bounds(population, reached, self.network.timesteps))
+        bounds = population_bounds(population, reach(population, projections, self.sent), self.network.timesteps)
+        return _Fixed(population, tuple(projections), bounds, int(np.count_nonzero(detached)))
+
+
+def _without(projection: Projection, detached: npt.NDArray[np.bool_]) -> Projection:
+    """The projection without its synapses on detached neurons: (neurons of the population,)."""
+    if projection.sign is None or not np.any(detached):
+        return projection
+    return replace(projection, sign=np.where(detached[projection.geometry.targets], np.int8(0), projection.sign))
+
+
+def _is_chain(network: Network) -> bool:
+    """Whether each population feeds the next one by dense synapses, and nothing else."""
+    steps = [(before.name, after.name) for before, after in pairwise(network.populations)]
+    geometries = [p.geometry for p in network.projections]
+    plain = all(g.kind == "dense" and not (g.source_channels or g.target_channels) for g in geometries)
+    return plain and steps == [(p.source, p.target) for p in network.projections]
 
 
 def _shifts(projection: Projection) -> bool:
@@ -250,7 +276,7 @@ def _fixed(projection: Projection, k: float, *, fill: bool) -> FixedProjection:
     if fill:
         weight, exponent = whole_gains(projection, k)
     else:
-        weight, exponent = whole_weights(projection.weight, k, signed=projection.sign is not None), 0
+        weight, exponent = whole_weights(projection.weight, k), 0
     return FixedProjection(
         projection.source, projection.target, weight, exponent, geometry=projection.geometry, sign=projection.sign
     )
@@ -336,6 +362,7 @@ def _report(intake: _Intake, scale: Scale, fixed: _Fixed, scales: dict[str, floa
         worst_u=fixed.bounds.u,
         worst_v=fixed.bounds.v,
         relays={p.source: scales[p.source] / scale.k for p in intake.relayed},
+        detached=fixed.detached,
     )
 
 

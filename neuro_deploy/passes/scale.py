@@ -10,6 +10,11 @@ neuron. On the chip all of it stands shifted left by 6, and v takes every whole 
 
 What a relay sends is k times its value, so k is not free there: a population fed by a relay of scale ``k'`` sees its
 value times ``k / k'``. See quantize.py for how the scales of such populations are tied.
+
+Where a batch norm per neuron went into thresholds and biases (NormIntoNeuron), one with a small gain has both large
+beside the weights: synapses hardly move it. Rather than let it take the bits of all the others, k is lowered by
+``OWN_UNITS`` at most, and such a neuron's threshold and bias are scaled by a factor f of its own, until they fit; where
+f is below one half, its synapses are left out (sign 0), which is then nearer to the truth than taking them f-fold.
 """
 
 from __future__ import annotations
@@ -28,6 +33,8 @@ from neuro_deploy.numerics.registers import BIAS, NEVER, RELAY, THRESHOLD, WEIGH
 FloatArray = npt.NDArray[np.float64]
 UNIT = 64
 """States stand shifted left by 6."""
+OWN_UNITS = 4.0
+"""How far k gives way to neurons of small gains: two bits of the weights."""
 SIGNED = min(WEIGHT.high, -WEIGHT.low)
 """The largest weight of either sign: rows that are subtracted turn -256 into 256, which has no place."""
 
@@ -47,7 +54,7 @@ class QuantizedPopulation:
     scale: k. weight_bits: bits that the largest weight fills, None where nothing but relays or the host feeds it.
     weight_error: largest rounding of a weight, in percent of the largest weight. threshold: one for all neurons, or
     [lowest, highest]. worst_u, worst_v: proven largest magnitudes, of 2^23. relays: scales of the relays that feed it,
-    relative to its own.
+    relative to its own. detached: neurons of so small a gain that their synapses are left out.
     """
 
     name: str
@@ -60,6 +67,7 @@ class QuantizedPopulation:
     worst_u: int
     worst_v: int
     relays: dict[str, float]
+    detached: int
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data."""
@@ -72,25 +80,48 @@ def bias_register(population: Population) -> Register:
 
 
 def largest_scale(
-    population: Population, synapses: Sequence[Projection], bias: FloatArray, current: float, exponent: int = 0
+    population: Population,
+    synapses: Sequence[Projection],
+    bias: FloatArray,
+    current: float,
+    exponent: int,
+    symmetric: bool,
 ) -> Scale:
     """The largest k for which weights, bias (or a current that enters as bias) and threshold fit their registers.
 
     synapses: those that meet spikes or the input. exponent: the largest that their weights may have.
+    symmetric: weights stay within 254, either sign.
     """
     highest = max((_largest(p.weight, p.sign) for p in synapses), default=0.0)
     lowest = max((_largest(-p.weight, p.sign) for p in synapses), default=0.0)
-    signed = any(p.sign is not None for p in synapses)
     most = max(float(np.abs(bias).max(initial=0.0)), current)
     limits = {
         "positive weights": _ratio(WEIGHT.high << exponent, highest),
-        "negative weights": _ratio((SIGNED if signed or exponent else -WEIGHT.low) << exponent, lowest),
+        "negative weights": _ratio((SIGNED if symmetric else -WEIGHT.low) << exponent, lowest),
         "bias": _ratio(bias_register(population).high, most),
     }
     if population.kind == "lif":
         limits["threshold"] = THRESHOLD.high / float(np.max(population.tau * population.v_threshold))
+    if has_own_units(synapses):
+        for name in ("bias", "threshold"):
+            limits[name] = max(limits[name], min(limits["positive weights"], limits["negative weights"]) / OWN_UNITS)
     limited_by = min(limits, key=lambda name: limits[name])
     return Scale(limits[limited_by] if np.isfinite(limits[limited_by]) else 1.0, limited_by)
+
+
+def has_own_units(synapses: Sequence[Projection]) -> bool:
+    """Whether each neuron's threshold and bias may be scaled by a factor of its own: it has a sign of its own."""
+    return bool(synapses) and all(p.sign is not None for p in synapses)
+
+
+def own_units(population: Population, synapses: Sequence[Projection], bias: FloatArray, k: float) -> FloatArray:
+    """The factor f of each neuron, at most 1, that makes its bias and threshold fit: (neurons,)."""
+    if population.kind != "lif" or not has_own_units(synapses):
+        return np.ones(population.neurons)
+    firing = population.tau * np.broadcast_to(np.asarray(population.v_threshold), bias.shape)
+    with np.errstate(divide="ignore"):
+        fitting = np.minimum(BIAS.high / (k * np.abs(bias)), THRESHOLD.high / (k * firing))
+    return np.minimum(fitting, 1.0)
 
 
 def _largest(weight: FloatArray, sign: npt.NDArray[np.int8] | None) -> float:
@@ -107,8 +138,10 @@ def on_threshold(k: float, firing: float) -> float:
     return float((UNIT * threshold + 1) / (UNIT * firing)) if threshold >= 1 else k
 
 
-def whole_threshold(population: Population, scale: Scale) -> IntArray:
-    """vThMant, () or (neurons,): where ``k tau v_threshold`` falls, to the nearest; NEVER but for LIF neurons.
+def whole_threshold(population: Population, scale: Scale, unit: FloatArray) -> IntArray:
+    """vThMant, () or (neurons,): where ``f k tau v_threshold`` falls, to the nearest; NEVER but for LIF neurons.
+
+    unit: f, (neurons,). A neuron that is left without synapses has a threshold of 1 at least.
 
     Raises:
         RangeError: no threshold of at least 1 remains.
@@ -117,6 +150,8 @@ def whole_threshold(population: Population, scale: Scale) -> IntArray:
         return np.asarray(NEVER)
     exact = scale.k * population.tau * np.asarray(population.v_threshold)
     threshold = np.rint((UNIT * exact - 1) / UNIT)
+    if np.any(unit < 1):
+        threshold = np.where(unit < 1, np.maximum(np.rint(unit * exact), 1), threshold)
     if threshold.min() < 1:
         raise RangeError(
             f"{scale.limited_by} are so large beside the firing threshold {np.min(population.v_threshold):g} that "
@@ -127,13 +162,9 @@ def whole_threshold(population: Population, scale: Scale) -> IntArray:
     return np.minimum(threshold, THRESHOLD.high).astype(np.int64)
 
 
-def whole_weights(weight: FloatArray, k: float, *, signed: bool = False) -> IntArray:
-    """``k * weight`` as even whole numbers, ties to even multiples, inside the register: as weight, int64.
-
-    signed: the rows have signs, so that -256 is left out.
-    """
-    low = -SIGNED if signed else WEIGHT.low
-    even: IntArray = np.clip(2 * np.rint(k * weight / 2), low, WEIGHT.high).astype(np.int64)
+def whole_weights(weight: FloatArray, k: float) -> IntArray:
+    """``k * weight`` as even whole numbers, ties to even multiples, inside the register: as weight, int64."""
+    even: IntArray = np.clip(2 * np.rint(k * weight / 2), WEIGHT.low, WEIGHT.high).astype(np.int64)
     return even
 
 
