@@ -8,6 +8,7 @@ import sys
 import tempfile
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import neuro_deploy as nd
 from neuro_deploy.files import sha256
@@ -18,18 +19,27 @@ SEED = 0
 
 def main() -> None:
     """Train, convert, write, and say how."""
-    data = nd.load_data("digits")
+    manifest = {f"digits-{model}.net": make(model) for model in ("mlp", "mixer")}
+    text = json.dumps(manifest, indent=2) + "\n"
+    (FOLDER / "MANIFEST.json").write_text(text)
+    sys.stdout.write(text)
+
+
+def make(model: str) -> dict[str, Any]:
+    """Make one network; returns its entry in the manifest."""
+    data, name = nd.load_data("digits"), f"digits-{model}"
     with tempfile.TemporaryDirectory() as folder:
-        checkpoint = Path(folder, "digits-mlp.pt")
-        nd.train("mlp", "digits", checkpoint, seed=SEED)
+        checkpoint = Path(folder, f"{name}.pt")
+        nd.train(model, "digits", checkpoint, seed=SEED)
         network, report = nd.convert(checkpoint, calibrate=data)
-    nd.save(network, FOLDER / "digits-mlp.net")
-    entry = {
+    form = nd.save(network, FOLDER / f"{name}.net")
+    return {
         "commands": [
-            f"neuro-deploy train mlp --data digits -o digits-mlp.pt --seed {SEED}",
-            "neuro-deploy convert digits-mlp.pt -o digits-mlp.net --calibrate digits",
+            f"neuro-deploy train {model} --data digits -o {name}.pt --seed {SEED}",
+            f"neuro-deploy convert {name}.pt -o {name}.net --calibrate digits",
         ],
-        "sha256": sha256(FOLDER / "digits-mlp.net"),
+        "format": form,
+        "sha256": sha256(FOLDER / f"{name}.net"),
         "accuracy_float": report.accuracy_float,
         "accuracy_fixed": report.accuracy_fixed,
         "held_out_samples": len(data.x),
@@ -39,8 +49,6 @@ def main() -> None:
             **{name: version(name) for name in ("neuro-deploy", "torch", "numpy", "lava-dl", "scikit-learn")},
         },
     }
-    (FOLDER / "MANIFEST.json").write_text(json.dumps({"digits-mlp.net": entry}, indent=2) + "\n")
-    sys.stdout.write(json.dumps(entry, indent=2) + "\n")
 
 
 if __name__ == "__main__":

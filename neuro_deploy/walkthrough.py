@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,22 @@ from neuro_deploy.files import make_folder, write_json
 from neuro_deploy.progress import Progress, silent
 
 VERIFIED_SAMPLES = 64
-AGAINST = ("reference", "lava", "slayer")
+
+
+@dataclass(frozen=True)
+class Way:
+    """One model's way. against: engines that run its kind of network. epochs: None for the recipe's."""
+
+    model: str
+    title: str
+    against: tuple[str, ...]
+    epochs: int | None = None
+
+
+WAYS = (
+    Way("mlp", "a spiking MLP", ("reference", "lava", "slayer")),
+    Way("mixer", "a small Mixer-SNN", ("reference", "lava"), epochs=8),  # half the recipe's: enough for a demo
+)
 
 
 def demo(
@@ -22,40 +38,48 @@ def demo(
     progress: Progress = silent,
     say: Callable[[str], None] | None = None,
 ) -> dict[str, Any]:
-    """Train, convert, map, run and verify; files go to ``folder``. say: called with a line before each step.
+    """Train, convert, map, run and verify an MLP and a Mixer-SNN; files go to ``folder``.
+
+    say: called with a line before each step. Returns, by model: training, accuracies, mapping, metrics, verification.
 
     Raises:
         MissingError: lava is not installed.
     """
-    tell = say or (lambda _: None)
     folder = make_folder(folder)
-    checkpoint, net, run_folder, report_file = (
-        str(folder / name) for name in ("digits-mlp.pt", "digits-mlp.net", "run", "demo.json")
+    report = {way.model: _walk(way, folder, seed, profile, progress, say or (lambda _: None)) for way in WAYS}
+    write_json(folder / "demo.json", report)
+    return report
+
+
+def _walk(
+    way: Way, folder: Path, seed: int, profile: str, progress: Progress, tell: Callable[[str], None]
+) -> dict[str, Any]:
+    checkpoint, net, run_folder = (
+        str(folder / name) for name in (f"digits-{way.model}.pt", f"digits-{way.model}.net", f"run-{way.model}")
     )
-    tell("train a spiking MLP on 1,437 real handwritten digits")
-    trained = api.train("mlp", "digits", checkpoint, seed=seed, progress=progress)
+    tell(f"train {way.title} on 1,437 real handwritten digits")
+    trained = api.train(way.model, "digits", checkpoint, seed=seed, epochs=way.epochs, progress=progress)
     data = api.load_data("digits")
-    tell("convert: fold batch norms, quantize to 8-bit weights, write a NetX file by way of SLAYER blocks")
+    tell("convert: fold batch norms, quantize to 8-bit weights, write a NetX file")
     network, conversion = api.convert(checkpoint, calibrate=data, progress=progress)
-    api.save(network, net)
+    form = api.save(network, net)
     network = api.load(net)
     tell(f"map to {profile} cores")
     mapping = api.map(network, profile)
     tell(f"run {len(data.x)} held-out digits on our own simulator")
     metrics = api.measure(network, api.run(network, data.x, progress=progress), mapping, data.y)
     api.write_run(run_folder, metrics, {"net": net, "data": "digits", "engine": "native", "profile": profile}, data.y)
-    tell(f"run {VERIFIED_SAMPLES} of them on Lava's simulator, on SLAYER and on the reference, and compare every spike")
-    outcome = api.verify(network, data.head(VERIFIED_SAMPLES).x, against=AGAINST, progress=progress)
+    tell(f"run {VERIFIED_SAMPLES} of them on {', '.join(way.against)} as well, and compare every spike")
+    outcome = api.verify(network, data.head(VERIFIED_SAMPLES).x, against=way.against, progress=progress)
     compared = max(agreement.compared_spikes for agreement in outcome.engines.values())
-    report = {
+    return {
         "training": trained,
         "accuracy_float": conversion.accuracy_float,
         "accuracy_fixed": conversion.accuracy_fixed,
+        "format": form,
         "mapping": mapping.to_dict(),
         "metrics": metrics.to_dict(),
         "verification": {**outcome.to_dict(), "compared": compared},
         "divergence": str(outcome.first_divergence) if outcome.first_divergence else None,
-        "files": [checkpoint, net, run_folder, report_file],
+        "files": [checkpoint, net, run_folder],
     }
-    write_json(report_file, report)
-    return report

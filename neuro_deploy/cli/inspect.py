@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -14,30 +14,45 @@ Model = Annotated[str | None, typer.Option("--model", metavar="NAME", help="A mo
 Mfi = Annotated[bool, typer.Option("--mfi", help="Audit additions and multiplications of one dense timestep.")]
 
 
+Data = Annotated[str | None, typer.Option("--data", metavar="D", help="With --mfi: count what takes place on samples.")]
+Rate = Annotated[
+    float | None, typer.Option("--rate", metavar="S", help="With --mfi: firing rate of the estimate s T A.")
+]
+
+
 def inspect(
     net: Net = None,
     model: Model = None,
     mfi: Mfi = False,
     skip: options.Skip = "relay",
     token_norm: options.TokenNorm = "multiply",  # noqa: S107
+    data: Data = None,
+    samples: options.Samples = None,
+    rate: Rate = None,
     timesteps: options.Timesteps = None,
     json: options.Json = False,
 ) -> None:
     """Show a network's populations, projections, parameters and bits; --mfi: what is added and multiplied.
 
-    Example: [bold]neuro-deploy inspect digits.net --mfi[/]
+    Example: [bold]neuro-deploy inspect digits.net --mfi --data digits[/]
+    Example: [bold]neuro-deploy inspect --model mlp-spe-t --mfi --rate 0.14[/]
     """
+    _check_ends(net, model, [timesteps, data], [skip != "relay", token_norm != "multiply"])  # noqa: S105
+    if net is None:
+        summary = nd.inspect_model(str(model), mfi=mfi, skip=skip, token_norm=token_norm, rate=rate)
+    else:
+        with printing.progress() as progress:
+            x = nd.load_data(data).head(samples).x if data else None
+            network = nd.load(net, timesteps=timesteps)
+            summary = nd.inspect(network, mfi=mfi, x=x, rate=rate, progress=progress)
+    if json:
+        return printing.as_json({"model": model} | summary if net is None else {"path": net} | summary)
+    tables.network(net or str(model), summary)
+    return tables.mfi(net or str(model), summary) if mfi else None
+
+
+def _check_ends(net: str | None, model: str | None, of_net: list[Any], of_model: list[bool]) -> None:
     if (net is None) == (model is None):
         raise typer.BadParameter("one of NET.net and --model NAME is wanted", param_hint="NET.net")
-    changed = skip != "relay" or token_norm != "multiply"  # noqa: S105
-    if (net is None and timesteps is not None) or (model is None and changed):
-        raise typer.BadParameter("--timesteps goes with NET.net, --skip and --token-norm with --model")
-    if net is None:
-        summary = {"model": model, **nd.inspect_model(str(model), mfi=mfi, skip=skip, token_norm=token_norm)}
-    else:
-        summary = {"path": net, **nd.inspect(nd.load(net, timesteps=timesteps), mfi=mfi)}
-    if json:
-        return printing.as_json(summary)
-    name = net or str(model)
-    tables.network(name, summary)
-    return tables.mfi(name, summary) if mfi else None
+    if (net is None and any(of_net)) or (model is None and any(of_model)):
+        raise typer.BadParameter("--timesteps and --data go with NET.net, --skip and --token-norm with --model")

@@ -127,6 +127,30 @@ def mfi(name: str, summary: dict[str, Any]) -> None:
         reasons[key] = reasons.get(key, 0) + found["multiplications"]
     for (per, reason), count in reasons.items():
         line(f"{count:,} multiplications per {per}: {reason}")
+    _paper(summary)
+
+
+def _paper(summary: dict[str, Any]) -> None:
+    """The paper's estimate, what took place, and the paper's own table."""
+    estimate, done = summary.get("paper"), summary.get("exact")
+    if estimate:
+        line(
+            f"the paper's estimate: s T A = {estimate['firing_rate']:.4g} x {estimate['timesteps']} x "
+            f"{estimate['additions_per_step']:,} = {estimate['additions']:,.0f} additions per image; with "
+            f"{estimate['multiplications']:,} multiplications {estimate['joules'] * 1e3:,.4g} mJ (45 nm, a model)"
+        )
+    if done:
+        line(
+            f"counted in the run, per image: {done['additions']:,.1f} additions, {done['head_additions']:,.1f} of the head, "
+            f"{done['residual_additions']:,.1f} residual, {done['multiplications']:,.1f} multiplications behind the first "
+            f"layer; firing rate {done['firing_rate']:.4g}"
+        )
+    for row in summary.get("table4", ()):
+        line(
+            f"the paper's Table 4, {row['model']}: {row['additions']:,.0f} additions x 0.9 pJ + "
+            f"{row['multiplications']:,.0f} multiplications x 4.6 pJ = {row['mJ']:.3f} mJ, printed {row['printed_mJ']}"
+        )
+    line("what of the paper's table does not reproduce, and why: docs/mfi.md")
 
 
 def mapping(made: Mapping, problems: Sequence[str], skipped: str | None = None) -> None:
@@ -255,23 +279,35 @@ def findings(found: Sequence[Finding]) -> None:
 
 
 def demo(report: dict[str, Any]) -> None:
-    """The end of the demo."""
-    content, outcome = report["metrics"], report["verification"]
-    cores(content)
-    per_sample = content["per_sample"]
-    differing = {name: engine["differing_spikes"] for name, engine in outcome["engines"].items()}
-    rows = [
-        ("accuracy, float", f"{percent(report['accuracy_float'], 2)} of {content['samples']} held-out digits"),
-        ("accuracy, fixed point", f"{percent(report['accuracy_fixed'], 2)}"),
-        *(
-            (f"differing spikes against {name}", f"{count} of {outcome['compared']:,}")
-            for name, count in differing.items()
-        ),
-        ("cores", f"{report['mapping']['cores']} of {content['profile']}"),
-        ("spikes per image", f"{per_sample['spikes']:,.1f}"),
-        ("synops per image", f"{per_sample['synops']:,.0f}"),
-    ]
-    table("what came of it", ("", ""), rows)
-    if outcome["first_divergence"]:
-        error_line(report["divergence"])
-    line(f"files: {', '.join(report['files'])}")
+    """The end of the demo: the models side by side."""
+    for name, way in report.items():
+        line(f"digits-{name}:")
+        cores(way["metrics"])
+    rows = {name: _outcome(way) for name, way in report.items()}
+    table(
+        "what came of it",
+        ("", *(f"digits-{name}" for name in rows)),
+        [
+            (label, *(row.get(label) for row in rows.values()))
+            for label in dict.fromkeys(label for row in rows.values() for label in row)
+        ],
+    )
+    for way in report.values():
+        if way["divergence"]:
+            error_line(way["divergence"])
+    line(f"files: {', '.join(file for way in report.values() for file in way['files'])}")
+
+
+def _outcome(way: dict[str, Any]) -> dict[str, str]:
+    content, outcome = way["metrics"], way["verification"]
+    engines = {name: engine["differing_spikes"] for name, engine in outcome["engines"].items()}
+    return {
+        "parameters": f"{way['training']['parameters']:,}",
+        f"accuracy on {content['samples']} held-out digits, float": percent(way["accuracy_float"], 2) or "",
+        "accuracy, fixed point": percent(way["accuracy_fixed"], 2) or "",
+        **{f"differing spikes against {name}": f"{n} of {outcome['compared']:,}" for name, n in engines.items()},
+        f"cores of {content['profile']}": f"{way['mapping']['cores']}",
+        "spikes per image": f"{content['per_sample']['spikes']:,.1f}",
+        "synops per image": f"{content['per_sample']['synops']:,.0f}",
+        "NetX file": way["format"],
+    }

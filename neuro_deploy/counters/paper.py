@@ -37,25 +37,18 @@ def table4() -> list[dict[str, Any]]:
     ]
 
 
-def paper_estimate(
-    audited: Audit,
-    firing_rate: float,
-    timesteps: int,
-    *,
-    network: FixedNetwork | None = None,
-    run: RunResult | None = None,
-) -> dict[str, Any]:
+def paper_estimate(audited: Audit, firing_rate: float, timesteps: int) -> dict[str, Any]:
     """s * T * A additions per image and their energy, as the paper estimates them.
 
-    firing_rate: s, spikes per neuron and timestep. network, run: then the additions that took place stand beside.
+    firing_rate: s, spikes per neuron and timestep.
 
     Raises:
-        UsageError: a rate beyond 0..1, no timestep, or a run without its network.
+        UsageError: a rate beyond 0..1, or no timestep.
     """
     if not 0 <= firing_rate <= 1 or timesteps < 1:
         raise UsageError(f"firing rate {firing_rate}, {timesteps} timesteps; 0 to 1, and 1 or more, are wanted")
     additions = firing_rate * timesteps * audited.additions_per_step
-    estimate: dict[str, Any] = {
+    return {
         "firing_rate": firing_rate,
         "timesteps": timesteps,
         "additions_per_step": audited.additions_per_step,
@@ -64,11 +57,6 @@ def paper_estimate(
         "joules": joules(additions, audited.input_multiplications),
         "formula": "additions = s * T * A; 0.9 pJ an addition, 4.6 pJ a multiplication",
     }
-    if run is not None:
-        if network is None:
-            raise UsageError("a run is counted with its network; none was given")
-        estimate["exact"] = exact(network, run)
-    return estimate
 
 
 def exact(network: FixedNetwork, run: RunResult) -> dict[str, float]:

@@ -178,12 +178,12 @@ def test_the_papers_estimate_stands_beside_what_took_place() -> None:
     network = graph(3)
     made = audit(network.populations, network.projections, network.encoding)
     result = nd.run(network, samples_for(network, 3), engine="reference")
-    estimate = paper_estimate(made, 0.14, 4, network=network, run=result)
+    estimate = paper_estimate(made, 0.14, 4)
     assert estimate["additions"] == pytest.approx(0.14 * 4 * made.additions_per_step)
     assert estimate["joules"] == pytest.approx(
         estimate["additions"] * 0.9e-12 + made.input_multiplications * 4.6e-12, rel=1e-12
     )
-    exact = estimate["exact"]
+    exact = nd.inspect(network, mfi=True, x=samples_for(network, 3))["exact"]
     totals = nd.measure(network, result, nd.map(network)).to_dict()["totals"]
     entry = sum(
         int(result.counts["input"].sum(axis=0) @ p.geometry.fan_out(p.weight != 0))
@@ -193,8 +193,8 @@ def test_the_papers_estimate_stands_beside_what_took_place() -> None:
     done = sum(exact[k] for k in ("additions", "head_additions", "residual_additions", "multiplications"))
     assert done * result.samples == pytest.approx(totals["synops_effective"] - entry, rel=1e-12)
     assert 0 < exact["firing_rate"] < 1
-    with pytest.raises(UsageError, match="a run is counted with its network"):
-        paper_estimate(made, 0.14, 4, run=result)
+    with pytest.raises(UsageError, match="samples and a firing rate are for the audit"):
+        nd.inspect(network, rate=0.5)
     with pytest.raises(UsageError, match=r"firing rate 1.5, 4 timesteps; 0 to 1, and 1 or more, are wanted"):
         paper_estimate(made, 1.5, 4)
 
