@@ -141,9 +141,9 @@ def _paper(summary: dict[str, Any]) -> None:
         )
     if done:
         line(
-            f"counted in the run, per image: {done['additions']:,.1f} additions, {done['head_additions']:,.1f} of the head, "
-            f"{done['residual_additions']:,.1f} residual, {done['multiplications']:,.1f} multiplications behind the first "
-            f"layer; firing rate {done['firing_rate']:.4g}"
+            f"counted in the run, per image: {done['additions']:,.1f} additions, {done['head_additions']:,.1f} of the "
+            f"head, {done['residual_additions']:,.1f} residual, {done['multiplications']:,.1f} multiplications after "
+            f"the first layer; firing rate {done['firing_rate']:.4g}"
         )
     for row in summary.get("table4", ()):
         line(
