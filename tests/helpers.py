@@ -84,10 +84,13 @@ def _even(rng: np.random.Generator, *shape: int, limit: int = 20) -> np.ndarray:
 def graph(seed: int, *, timesteps: int = 4, relay: bool = True, first: int = -15) -> FixedNetwork:
     """A random network with every kind of synapse, windows of channels, a patch cell, signs, relays and exponents.
 
-    h is fed by a patch of the image and, channel by channel, by later[0:2] and later[2:4], which are neurons fed by h:
-    the cycle of a patch cell. Spikes skip many levels.
+    h is fed by a patch of the image and, channel by channel, by cell[0:2] and cell[2:4], which are neurons fed by h:
+    the cycle of a patch cell. Spikes skip many levels. Every population spikes in 4 timesteps. Odd seeds have a delay,
+    with which Lava takes every sample on its own. relay: h and token send their sums; else they are neurons, whose
+    spikes are shifted up to count as much.
     """
     rng = np.random.default_rng(seed)
+    shift = -1 if relay else 5
     image, state = (3, 8, 6), (6, 4, 3)
 
     def neurons(name: str, shape: tuple[int, ...], threshold: object) -> FixedPopulation:
@@ -102,12 +105,12 @@ def graph(seed: int, *, timesteps: int = 4, relay: bool = True, first: int = -15
         FixedPopulation("input", "input", image),
         sums("h", 90),
         neurons("cell", state, 60),
-        neurons("rows", state, 25),
-        neurons("columns", state, 25),
+        neurons("rows", state, 12),
+        neurons("columns", state, 12),
         sums("token", 9),
         neurons("mixed", state, 90),
-        neurons("wide", (9, 4, 3), 40),
-        neurons("signed", state, rng.integers(20, 90, 72)),
+        neurons("wide", (9, 4, 3), 25),
+        neurons("signed", state, rng.integers(10, 60, 72)),
         neurons("out", state, 70),
         FixedPopulation("readout", "readout", (5,), rng.integers(-9, 10, 5)),
     ]
@@ -128,18 +131,18 @@ def graph(seed: int, *, timesteps: int = 4, relay: bool = True, first: int = -15
         *(to("input", "h", "conv2d", _even(rng, 2, 3, 2, 2), stride=(2, 2), target_channels=third) for third in thirds),
         to("cell", "h", "conv2d", _even(rng, 2, 2, 3, 3), source_channels=thirds[0], target_channels=thirds[1], **cell),
         to("cell", "h", "conv2d", _even(rng, 2, 2, 3, 3), source_channels=thirds[1], target_channels=thirds[2], **cell),
-        to("h", "cell", "one-to-one", one, weight_exp=-1),
+        to("h", "cell", "one-to-one", one, weight_exp=shift),
         axial("cell", "rows", "height", 4, 4),
-        axial("cell", "columns", "width", 3, 3, delay=np.asarray(1)),
-        to("h", "token", "one-to-one", one, weight_exp=-1),
+        axial("cell", "columns", "width", 3, 3, delay=np.asarray(seed % 2)),
+        to("h", "token", "one-to-one", one, weight_exp=shift),
         axial("cell", "token", "channel", 6, 6),
         axial("rows", "token", "channel", 6, 6),
         axial("columns", "token", "channel", 4, 3, source_channels=(1, 4), target_channels=(2, 6)),
-        to("token", "mixed", "one-to-one", one, weight_exp=-2),
+        to("token", "mixed", "one-to-one", one, weight_exp=-2 if relay else 5),
         axial("mixed", "wide", "channel", 9, 6),
         axial("wide", "signed", "channel", 6, 9, sign=rng.integers(-1, 2, 72), weight_exp=1),
-        to("token", "out", "one-to-one", _even(rng, 72, limit=8), weight_exp=-3),
-        to("h", "out", "one-to-one", one, weight_exp=-1, sign=rng.integers(-1, 2, 72)),
+        to("token", "out", "one-to-one", _even(rng, 72, limit=8), weight_exp=shift - 2),
+        to("h", "out", "one-to-one", one, weight_exp=shift, sign=rng.integers(-1, 2, 72)),
         axial("signed", "out", "space", 12, 12),
         to("out", "readout", "dense", _even(rng, 5, 72)),
         to("cell", "readout", "dense", _even(rng, 5, 24), source_channels=(2, 4)),

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -12,6 +13,7 @@ import numpy.typing as npt
 
 from neuro_deploy.errors import DataError, UsageError
 from neuro_deploy.network import FixedNetwork, FixedPopulation, gathered
+from neuro_deploy.network.separate import SEPARATOR
 from neuro_deploy.numerics.registers import IntArray
 
 ENGINES = {
@@ -120,6 +122,22 @@ def as_sequence(network: FixedNetwork, inputs: IntArray) -> IntArray:
     return flat
 
 
+class Counts(Mapping[str, IntArray]):
+    """population -> (T, neurons), int64; made when it is asked for. makers: population -> what makes it."""
+
+    def __init__(self, makers: Mapping[str, Callable[[], IntArray]]) -> None:
+        self._makers = dict(makers)
+
+    def __getitem__(self, name: str) -> IntArray:
+        return self._makers[name]()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._makers)
+
+    def __len__(self) -> int:
+        return len(self._makers)
+
+
 class Recorder:
     """Gathers a run, population by population: keeps what was asked for, counts the rest and lets it go.
 
@@ -129,11 +147,11 @@ class Recorder:
     def __init__(self, engine: str, network: FixedNetwork, inputs: IntArray, keep: Collection[str]) -> None:
         self._engine, self._network, self._samples, self._keep = engine, network, len(inputs), keep
         self._outputs: IntArray = np.zeros((len(inputs), 0), np.int64)
-        self._counts: dict[str, IntArray] = {}
+        self._counts: dict[str, Callable[[], IntArray]] = {}
         self._kept: dict[str, dict[str, npt.NDArray[Any]]] = {what: {} for what in RECORDABLE}
         if network.encoding.mode != "bias":
             sequence = as_sequence(network, inputs)
-            self._counts[network.entry] = counts_of(sequence)
+            self._counts[network.entry] = partial(counts_of, sequence)
             if "spikes" in keep:
                 self._put("spikes", network.population(network.entry), sequence.astype(np.int16))
 
@@ -146,13 +164,20 @@ class Recorder:
         return "spikes" if self._network.output.kind == "lif" else "v"
 
     def add(
-        self, population: FixedPopulation, arrays: Mapping[str, npt.NDArray[Any]], counts: IntArray | None = None
+        self,
+        population: FixedPopulation,
+        arrays: Mapping[str, npt.NDArray[Any]],
+        counts: Callable[[], IntArray] | None = None,
     ) -> None:
         """Take over one population's arrays, (samples, T, neurons) each; those that nobody wants are not kept.
 
-        counts: (T, neurons), int64, where the engine has counted the spikes itself.
+        counts: makes (T, neurons), int64, where the engine has counted the spikes itself.
         """
-        self._counts[population.name] = counts_of(arrays["spikes"]) if counts is None else counts
+        if counts is None:
+            made = counts_of(arrays["spikes"])
+            self._counts[population.name] = lambda: made
+        else:
+            self._counts[population.name] = counts
         for what in self._keep:
             array = arrays[what]
             self._put(what, population, array.astype(np.uint8 if what == "spikes" else np.int64, copy=False))
@@ -167,7 +192,7 @@ class Recorder:
     def result(self) -> RunResult:
         """What was gathered."""
         steps = self._network.timesteps
-        return RunResult(self._engine, self._samples, steps, self._outputs, self._counts, **self._kept)
+        return RunResult(self._engine, self._samples, steps, self._outputs, Counts(self._counts), **self._kept)
 
 
 def counts_of(spikes: npt.NDArray[Any]) -> IntArray:
@@ -182,17 +207,29 @@ def run_whole(engine: Engine, network: FixedNetwork, inputs: IntArray, record: C
     result = engine.run(network.separated, inputs, record)
     if network.separated is network:
         return result
-    counts = {
-        name: counts.reshape(-1, *network.separated.population(name).shape) for name, counts in result.counts.items()
-    }
-    whole = gathered(network, counts, axis=1)
+    whole = [population.name for population in network.populations if population.name in _wholes(result.counts)]
     return replace(
         result,
-        counts={name: array.reshape(len(array), -1) for name, array in whole.items()},
+        counts=Counts({name: partial(_whole_counts, network, result.counts, name) for name in whole}),
         spikes=gathered(network, result.spikes, axis=2),
         u=gathered(network, result.u, axis=2),
         v=gathered(network, result.v, axis=2),
     )
+
+
+def _wholes(parts: Iterable[str]) -> set[str]:
+    return {name.rpartition(SEPARATOR)[0] or name for name in parts}
+
+
+def _whole_counts(network: FixedNetwork, parts: Mapping[str, IntArray], name: str) -> IntArray:
+    """Counts of a population from those of its parts: (T, neurons)."""
+    own = {
+        part: parts[part].reshape(-1, *network.separated.population(part).shape)
+        for part in parts
+        if (part.rpartition(SEPARATOR)[0] or part) == name
+    }
+    array: IntArray = gathered(network, own, axis=1)[name]
+    return array.reshape(len(array), -1)
 
 
 def merge(results: Sequence[RunResult]) -> RunResult:
@@ -209,8 +246,13 @@ def merge(results: Sequence[RunResult]) -> RunResult:
         samples=sum(r.samples for r in results),
         timesteps=first.timesteps,
         outputs=np.concatenate([r.outputs for r in results]),
-        counts={name: sum((r.counts[name] for r in results[1:]), first.counts[name]) for name in first.counts},
+        counts=Counts({name: partial(_added_counts, results, name) for name in first.counts}),
         spikes=joined("spikes"),
         u=joined("u"),
         v=joined("v"),
     )
+
+
+def _added_counts(results: Sequence[RunResult], name: str) -> IntArray:
+    added: IntArray = sum((result.counts[name] for result in results[1:]), results[0].counts[name])
+    return added

@@ -7,6 +7,7 @@ accuracy, versions), ``state_dict``. Plain state dicts: official.py.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,10 +19,14 @@ import torch
 
 from neuro_deploy.errors import FormatError
 from neuro_deploy.files import MEMORY_BUDGET, atomic_write, check_archive, existing_file
+from neuro_deploy.graph import Input
+from neuro_deploy.numerics.registers import PAYLOAD
 
 PLAIN_TYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.int32, torch.int64)
 FORMAT = "neuro-deploy-checkpoint"
 VERSION = 1
+MAX_INPUT = 1e9
+"""Our own limit of the magnitude of samples, in model units."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,6 +108,21 @@ def own_checkpoint(path: Path, content: Any) -> Checkpoint:
             raise FormatError(f"has no usable {key!r}", where=str(path), hint="the file is broken: train again")
     state = checked_state(path, content["state_dict"])
     return Checkpoint(path, content["model"], content["config"], content["input"], state)
+
+
+def stored_input(checkpoint: Checkpoint) -> Input:
+    """How a checkpoint of ours had its samples digitised.
+
+    Raises:
+        KeyError, TypeError, ValueError, OverflowError: broken.
+    """
+    entry = checkpoint.input
+    shape = tuple(operator.index(n) for n in entry["shape"])
+    scale, low, levels = float(entry["scale"]), float(entry["low"]), operator.index(entry["levels"])
+    sane = shape and min(shape) >= 1 and 0 < scale < MAX_INPUT and abs(low) < MAX_INPUT
+    if not (sane and 1 <= levels <= PAYLOAD.high):
+        raise ValueError(f"input {dict(entry)}")
+    return Input(shape, scale, low, levels)
 
 
 def checked_state(path: Path, state: Mapping[Any, Any]) -> dict[str, torch.Tensor]:

@@ -6,15 +6,13 @@ import itertools
 import operator
 
 from neuro_deploy.errors import FormatError
-from neuro_deploy.frontends.checkpoint import Checkpoint
-from neuro_deploy.graph import LIF, BatchNorm, Dense, Graph, Input, Node, Readout
-from neuro_deploy.numerics.registers import MAX_WIDTH, PAYLOAD
+from neuro_deploy.frontends.checkpoint import Checkpoint, stored_input
+from neuro_deploy.graph import LIF, BatchNorm, Dense, Graph, Node, Readout
+from neuro_deploy.numerics.registers import MAX_WIDTH
 
 BATCH_NORM_EPS = 1e-5
 """torch's default, which the model uses."""
 BATCH_NORM = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
-MAX_INPUT = 1e9
-"""Our own limit of the magnitude of samples, in model units."""
 
 
 def mlp_graph(checkpoint: Checkpoint, timesteps: int | None = None) -> Graph:
@@ -31,7 +29,7 @@ def mlp_graph(checkpoint: Checkpoint, timesteps: int | None = None) -> Graph:
         widths = [operator.index(n) for n in checkpoint.config["widths"]]
         neuron = LIF(float(checkpoint.config["tau"]), float(checkpoint.config["v_threshold"]))
         steps = operator.index(checkpoint.config["timesteps"]) if timesteps is None else timesteps
-        entry = _input(checkpoint)
+        entry = stored_input(checkpoint)
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise FormatError(f"configuration is broken: {error!r}", where=str(checkpoint.path)) from error
     if len(widths) < 2 or not all(1 <= width <= MAX_WIDTH for width in widths):
@@ -56,16 +54,6 @@ def _tensor_names(hidden: int) -> set[str]:
     layers = [f"fc{index}" for index in range(1, hidden + 1)]
     linear = {f"{layer}.linear.{key}" for layer in [*layers, "readout"] for key in ("weight", "bias")}
     return linear | {f"{layer}.bn.{key}" for layer in layers for key in BATCH_NORM}
-
-
-def _input(checkpoint: Checkpoint) -> Input:
-    entry = checkpoint.input
-    shape = tuple(operator.index(n) for n in entry["shape"])
-    scale, low, levels = float(entry["scale"]), float(entry["low"]), operator.index(entry["levels"])
-    sane = shape and min(shape) >= 1 and 0 < scale < MAX_INPUT and abs(low) < MAX_INPUT
-    if not (sane and 1 <= levels <= PAYLOAD.high):
-        raise ValueError(f"input {dict(entry)}")
-    return Input(shape, scale, low, levels)
 
 
 def _batch_norm(checkpoint: Checkpoint, name: str, size: int) -> BatchNorm:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import operator
 from pathlib import Path
 
 from neuro_deploy.errors import FormatError, UsageError
 from neuro_deploy.files import existing_file
-from neuro_deploy.frontends.checkpoint import FORMAT, Checkpoint, load_content, own_checkpoint
+from neuro_deploy.frontends.checkpoint import FORMAT, Checkpoint, load_content, own_checkpoint, stored_input
 from neuro_deploy.frontends.mixer import mixer_graph
 from neuro_deploy.frontends.mixer_config import MixerConfig
-from neuro_deploy.frontends.mlp import MAX_INPUT, mlp_graph
+from neuro_deploy.frontends.mlp import mlp_graph
 from neuro_deploy.frontends.official import check_fit, is_official, official_checkpoint, official_input
-from neuro_deploy.graph import Graph, Input
-from neuro_deploy.numerics.registers import PAYLOAD
+from neuro_deploy.graph import Graph
 
 MODELS = ("mlp", "mixer")
 
@@ -57,18 +55,3 @@ def _own_mixer(checkpoint: Checkpoint, timesteps: int | None) -> Graph:
         )
     check_fit(checkpoint.path, checkpoint.state, config)
     return mixer_graph(config, checkpoint, entry, config.timesteps if timesteps is None else timesteps)
-
-
-def stored_input(checkpoint: Checkpoint) -> Input:
-    """How a checkpoint of ours had its samples digitised.
-
-    Raises:
-        KeyError, TypeError, ValueError, OverflowError: broken.
-    """
-    entry = checkpoint.input
-    shape = tuple(operator.index(n) for n in entry["shape"])
-    scale, low, levels = float(entry["scale"]), float(entry["low"]), operator.index(entry["levels"])
-    sane = shape and min(shape) >= 1 and 0 < scale < MAX_INPUT and abs(low) < MAX_INPUT
-    if not (sane and 1 <= levels <= PAYLOAD.high):
-        raise ValueError(f"input {dict(entry)}")
-    return Input(shape, scale, low, levels)

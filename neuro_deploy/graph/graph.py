@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from functools import cached_property
 
 from neuro_deploy.errors import UnsupportedError
 from neuro_deploy.graph.operators import Operator
@@ -42,8 +43,20 @@ class Graph:
 
     def node(self, name: str) -> Node:
         """The node of that name."""
-        return next(node for node in self.nodes if node.name == name)
+        return self._by_name[name]
 
     def readers(self, name: str) -> tuple[Node, ...]:
         """The nodes fed by that node."""
-        return tuple(node for node in self.nodes if name in node.inputs)
+        return self._readers.get(name, ())
+
+    @cached_property
+    def _by_name(self) -> dict[str, Node]:
+        return {node.name: node for node in self.nodes}
+
+    @cached_property
+    def _readers(self) -> dict[str, tuple[Node, ...]]:
+        found: dict[str, list[Node]] = {}
+        for node in self.nodes:
+            for source in dict.fromkeys(node.inputs):
+                found.setdefault(source, []).append(node)
+        return {source: tuple(nodes) for source, nodes in found.items()}

@@ -51,13 +51,15 @@ class GradedEncoding:
     def model_units(self, x: npt.ArrayLike) -> npt.NDArray[np.float64]:
         """What the float model sees, not rounded: (samples, features), or (samples, T, features), float64.
 
+        Floats up to half a step out of range count as its ends, as they do for ``encode``.
+
         Raises:
             DataError: as ``encode``.
         """
         values = flat_samples(x, self.shape)
         if self._are_levels(values):
             return self.low + self.scale * values.astype(np.float64)
-        return values.astype(np.float64)
+        return np.clip(values.astype(np.float64), *self.range)
 
     def largest_image(self, weight: npt.NDArray[np.float64], offset: npt.NDArray[np.float64]) -> float:
         """The largest |weight @ x + offset| of any x within range, over all rows."""

@@ -186,10 +186,11 @@ class FixedProjection:
 
         matrix: scipy.sparse, (target neurons, source neurons) of the whole populations, int64.
         """
+        weight = self.weight.astype(np.int64)
         if self.delay.ndim == 0:
-            return ((int(self.delay), self.geometry.matrix(self.weight.astype(np.int64), sign=self.sign)),)
+            return ((int(self.delay), self.geometry.matrix(weight, sign=self.sign)),)
         return tuple(
-            (int(delay), self.geometry.matrix(np.where(self.delay == delay, self.weight, 0).astype(np.int64)))
+            (int(delay), self.geometry.matrix(np.where(self.delay == delay, weight, 0), sign=self.sign))
             for delay in np.unique(self.delay)
         )
 

@@ -107,25 +107,29 @@ class Geometry:
         Raises:
             UnsupportedError: they do not.
         """
-        if self.kind == "one-to-one":
-            neurons = math.prod(self.source_window)
-            well = weight_shape in ((), (neurons,)) and self.source_window == self.target_window
-            wanted = f"() or ({neurons},)"
-        else:
-            wanted = str(self._weight_shape(weight_shape))
-            well = str(weight_shape) == wanted and self._output(weight_shape) == self.target_window
-        if not well:
+        wanted = self._weight_shapes(weight_shape)
+        if weight_shape not in wanted:
+            shapes = " or ".join(str(shape) for shape in wanted)
             raise UnsupportedError(
-                f"weight has shape {weight_shape}; {wanted} is wanted for {self.describe()}", where=where
+                f"weight has shape {weight_shape}; {shapes} is wanted for {self.describe()}", where=where
+            )
+        made = self._output(weight_shape)
+        if made != self.target_window:
+            raise UnsupportedError(
+                f"weights of shape {weight_shape} make an output of shape {made}, the target has {self.target_window}: "
+                + self.describe(),
+                where=where,
             )
 
-    def _weight_shape(self, given: Shape) -> Shape:
+    def _weight_shapes(self, given: Shape) -> tuple[Shape, ...]:
         if self.kind == "dense":
-            return (math.prod(self.target_window), math.prod(self.source_window))
+            return ((math.prod(self.target_window), math.prod(self.source_window)),)
+        if self.kind == "one-to-one":
+            return ((), (math.prod(self.source_window),))
         if self.kind == "conv2d":
-            kernel = given[2:] if len(given) == 4 and min(given[2:]) >= 1 else (0, 0)
-            return (self.target_window[0], self.source_window[0], *kernel)
-        return (self._length(self.target_window), self._length(self.source_window))
+            kernel = given[2:] if len(given) == 4 and min(given[2:]) >= 1 else (1, 1)
+            return ((self.target_window[0], self.source_window[0], *kernel),)
+        return ((self._length(self.target_window), self._length(self.source_window)),)
 
     def _length(self, shape: Shape) -> int:
         sizes = {"channel": shape[0], "height": shape[1], "width": shape[2], "space": shape[1] * shape[2]}
@@ -133,8 +137,8 @@ class Geometry:
 
     def _output(self, weight: Shape) -> Shape:
         source = self.source_window
-        if self.kind == "dense":
-            return self.target_window
+        if self.kind in ("dense", "one-to-one"):
+            return self.target_window if self.kind == "dense" else source
         if self.kind == "conv2d":
             return (weight[0], *(self._taps(i, weight[2 + i]) for i in (0, 1)))
         if self.axis == "channel":
@@ -143,8 +147,7 @@ class Geometry:
             return (source[0], weight[0], source[2])
         if self.axis == "width":
             return (source[0], source[1], weight[0])
-        same = weight[0] == weight[1] or weight[0] == math.prod(self.target_window[1:])
-        return (source[0], *self.target_window[1:]) if same else source
+        return (source[0], *self.target_window[1:])
 
     def _taps(self, axis: int, kernel: int) -> int:
         return (self.source_window[1 + axis] + 2 * self.padding[axis] - kernel) // self.stride[axis] + 1

@@ -7,6 +7,7 @@ which is feed-forward, and ``gathered`` puts the parts' results together again.
 
 from __future__ import annotations
 
+import heapq
 import itertools
 from collections.abc import Mapping
 from dataclasses import replace
@@ -17,11 +18,11 @@ import scipy.sparse
 
 from neuro_deploy.errors import UnsupportedError
 from neuro_deploy.network.geometry import Geometry, Window
-from neuro_deploy.network.topology import check_feed_forward
+from neuro_deploy.network.topology import check_feed_forward, check_places, in_order
 
 PER_NEURON = ("bias", "threshold", "u_decay", "v_decay", "v_threshold")
 SEPARATOR = "#"
-"""Part i of population p is named ``p#i``. Names of a source hold no such sign."""
+"""Part i of population p is named ``p#i``. No name in a network that must be cut holds such a sign."""
 
 
 class AnyNetwork(Protocol):
@@ -31,21 +32,25 @@ class AnyNetwork(Protocol):
     def populations(self) -> tuple[Any, ...]: ...
     @property
     def projections(self) -> tuple[Any, ...]: ...
+    @property
+    def encoding(self) -> Any: ...
 
 
 N = TypeVar("N", bound=AnyNetwork)
 
 
 def check_order(network: AnyNetwork) -> None:
-    """Check that a network, once separated, is feed-forward and in execution order.
+    """Check that a network, once separated, is feed-forward, and that it is in execution order but for what is cut.
 
     Raises:
-        UnsupportedError: cycles that no cut between channels opens, or populations out of order.
+        UnsupportedError: as ``separate``; or populations out of order.
     """
-    if _cuts(network):
-        separate(network)  # itself such a network, which is checked when it is made
-    else:
+    if not _cuts(network):
         check_feed_forward(network.populations, network.projections)
+        return
+    separate(network)
+    circles = _circles(network)
+    check_places(network.populations, [p for p in network.projections if circles[p.source] != circles[p.target]])
 
 
 def separate(network: N) -> N:
@@ -54,11 +59,12 @@ def separate(network: N) -> N:
     Ensures: no neuron and no synapse is added or lost; populations stand in execution order.
 
     Raises:
-        UnsupportedError: cycles that remain.
+        UnsupportedError: cycles that remain, names that are kept for parts, or input into what is cut.
     """
     cuts = _cuts(network)
     if not cuts:
         return network
+    _check_whole(network, cuts)
     populations = [part for population in network.populations for part in _parts(population, cuts)]
     projections = [
         piece
@@ -67,6 +73,7 @@ def separate(network: N) -> N:
         for piece in _cut_side(half, "target", cuts.get(projection.target))
     ]
     ordered = _in_order(populations, projections)
+    check_feed_forward(ordered, projections)
     return replace(network, populations=tuple(ordered), projections=tuple(projections))  # type: ignore[type-var]
 
 
@@ -75,9 +82,10 @@ def gathered(network: AnyNetwork, arrays: Mapping[str, Any], axis: int) -> dict[
 
     axis: that of the channels (of the neurons, in arrays of flat populations).
     """
+    uncut = {population.name for population in network.populations}
     whole: dict[str, list[Any]] = {}
     for name, array in arrays.items():
-        whole.setdefault(name.rpartition(SEPARATOR)[0] or name, []).append((name, array))
+        whole.setdefault(name if name in uncut else name.rpartition(SEPARATOR)[0], []).append((name, array))
     order = [population.name for population in network.populations if population.name in whole]
     return {
         name: whole[name][0][1]
@@ -91,37 +99,54 @@ def _number(part: str) -> int:
     return int(part.rpartition(SEPARATOR)[2])
 
 
+def _check_whole(network: AnyNetwork, cuts: Mapping[str, list[int]]) -> None:
+    """Check that the parts of what is cut can be named, and that no samples enter it."""
+    for population in network.populations:
+        if SEPARATOR in population.name:
+            raise UnsupportedError(
+                f"holds {SEPARATOR!r}, which marks the parts of populations that feed their own later channels",
+                where=population.name,
+                hint="give it another name",
+            )
+    by_bias = network.encoding.mode == "bias"
+    entry = network.encoding.population if by_bias else network.populations[0].name
+    if entry in cuts:
+        what = "input by bias" if by_bias else "input"
+        raise UnsupportedError(
+            f"{what} into a population that feeds its own later channels is not supported",
+            where=entry,
+            hint="let samples enter an input population, which feeds it",
+        )
+
+
 def _cuts(network: AnyNetwork) -> dict[str, list[int]]:
-    """population on a cycle -> where its channels are cut, from 0 to their number."""
-    place = {population.name: index for index, population in enumerate(network.populations)}
-    if all(place[p.source] < place[p.target] for p in network.projections):
+    """population -> where its channels are cut, from 0 to their number: at all ends of windows on its circle."""
+    if in_order(network.populations, network.projections):
         return {}
-    size = len(place)
-    rows = [place[p.source] for p in network.projections]
-    columns = [place[p.target] for p in network.projections]
-    graph = scipy.sparse.csr_array((np.ones(len(rows), np.int8), (rows, columns)), shape=(size, size))
-    _, component = scipy.sparse.csgraph.connected_components(graph, connection="strong")
-    inside = [p for p in network.projections if component[place[p.source]] == component[place[p.target]]]
-    edges: dict[int, set[int]] = {}
-    for projection in inside:
-        geometry = projection.geometry
-        here = edges.setdefault(int(component[place[projection.source]]), set())
-        for shape, window in (
-            (geometry.source, geometry.source_channels),
-            (geometry.target, geometry.target_channels),
-        ):
-            here.update(window or (0, shape[0]))
+    circles = _circles(network)
+    ends: dict[int, set[int]] = {}
+    for projection in network.projections:
+        if circles[projection.source] == circles[projection.target]:
+            geometry: Geometry = projection.geometry
+            here = ends.setdefault(circles[projection.source], set())
+            here.update(geometry.source_channels or (), geometry.target_channels or ())
     cuts = {}
     for population in network.populations:
-        here = edges.get(int(component[place[population.name]]), set())
-        if here:
-            if max(here) > population.shape[0]:
-                raise UnsupportedError(
-                    "is on a cycle with populations of other channels; only feed-forward networks run",
-                    where=population.name,
-                )
-            cuts[population.name] = sorted(here | {0, population.shape[0]})
+        channels = population.shape[0]
+        inner = {end for end in ends.get(circles[population.name], ()) if 0 < end < channels}
+        if inner:
+            cuts[population.name] = [0, *sorted(inner), channels]
     return cuts
+
+
+def _circles(network: AnyNetwork) -> dict[str, int]:
+    """population -> number of its circle: of all that it feeds and that feed it, over however many projections."""
+    place = {population.name: index for index, population in enumerate(network.populations)}
+    rows = [place[p.source] for p in network.projections]
+    columns = [place[p.target] for p in network.projections]
+    graph = scipy.sparse.csr_array((np.ones(len(rows)), (rows, columns)), shape=(len(place), len(place)))
+    _, component = scipy.sparse.csgraph.connected_components(graph, connection="strong")
+    return {name: int(component[index]) for name, index in place.items()}
 
 
 def _parts(population: Any, cuts: Mapping[str, list[int]]) -> list[Any]:
@@ -176,20 +201,19 @@ def _piece(projection: Any, side: str, name: str, taken: Window, part: Window) -
         offset = theirs[0] if theirs else 0
         ends[f"{other}_channels"] = (taken[0] + offset, taken[1] + offset)
     changes: dict[str, Any] = {side: name, "geometry": replace(geometry, **ends)}
-    rows = _neurons_of(geometry.target_window, taken)
-    columns = _neurons_of(geometry.source_window, taken)
+    neurons = _neurons_of(getattr(geometry, f"{side}_window"), taken)
     if geometry.kind == "dense":
         for field in ("weight", "delay"):
             array = np.asarray(getattr(projection, field, 0))
             if array.ndim == 2:
-                changes[field] = array[rows] if side == "target" else array[:, columns]
+                changes[field] = array[neurons] if side == "target" else array[:, neurons]
     elif geometry.kind == "conv2d" or geometry.axis == "channel":
         chosen = slice(*taken)
         changes["weight"] = projection.weight[chosen] if side == "target" else projection.weight[:, chosen]
     elif geometry.kind == "one-to-one" and projection.weight.ndim:
-        changes["weight"] = projection.weight[rows]
+        changes["weight"] = projection.weight[neurons]
     if projection.sign is not None and (side == "target" or geometry.coupled):
-        changes["sign"] = projection.sign[rows]
+        changes["sign"] = projection.sign[_neurons_of(geometry.target_window, taken)]
     return replace(projection, **changes)
 
 
@@ -198,17 +222,22 @@ def _neurons_of(window: tuple[int, ...], taken: Window) -> slice:
 
 
 def _in_order(populations: list[Any], projections: list[Any]) -> list[Any]:
-    """Populations in execution order, else as they stood; those on a cycle that remains come last, to be refused."""
-    waiting, ordered = list(populations), list[Any]()
-    done: set[str] = set()
-    feeding: dict[str, set[str]] = {population.name: set() for population in populations}
+    """Populations in execution order, of those that are ready always the first; those on a cycle come last."""
+    place = {population.name: index for index, population in enumerate(populations)}
+    feeding: list[set[int]] = [set() for _ in populations]
+    readers: list[set[int]] = [set() for _ in populations]
     for projection in projections:
-        feeding[projection.target].add(projection.source)
-    while waiting:
-        ready = next((p for p in waiting if feeding[p.name] <= done), None)
-        if ready is None:
-            return [*ordered, *waiting]
-        waiting.remove(ready)
-        done.add(ready.name)
-        ordered.append(ready)
-    return ordered
+        source, target = place[projection.source], place[projection.target]
+        feeding[target].add(source)
+        readers[source].add(target)
+    ready = [index for index, sources in enumerate(feeding) if not sources]
+    ordered = []
+    while ready:
+        done = heapq.heappop(ready)
+        ordered.append(done)
+        for reader in readers[done]:
+            feeding[reader].remove(done)
+            if not feeding[reader]:
+                heapq.heappush(ready, reader)
+    left = (index for index, sources in enumerate(feeding) if sources)
+    return [populations[index] for index in (*ordered, *left)]

@@ -77,8 +77,7 @@ def check_feed_forward(populations: Sequence[Named], projections: Sequence[Linke
     Raises:
         UnsupportedError: a cycle, or a population that comes before one that feeds it.
     """
-    place = {population.name: index for index, population in enumerate(populations)}
-    sorter: TopologicalSorter[str] = TopologicalSorter(dict.fromkeys(place, ()))
+    sorter: TopologicalSorter[str] = TopologicalSorter({population.name: () for population in populations})
     for projection in projections:
         sorter.add(projection.target, projection.source)
     try:
@@ -86,9 +85,25 @@ def check_feed_forward(populations: Sequence[Named], projections: Sequence[Linke
     except CycleError as error:
         cycle = " -> ".join(error.args[1])
         raise UnsupportedError(f"projections form a cycle ({cycle}); only feed-forward networks run") from error
+    check_places(populations, projections)
+
+
+def check_places(populations: Sequence[Named], projections: Sequence[Linked]) -> None:
+    """Check that no population comes before one that feeds it.
+
+    Raises:
+        UnsupportedError: one does.
+    """
+    place = {population.name: index for index, population in enumerate(populations)}
     for projection in projections:
         if place[projection.source] > place[projection.target]:
             raise UnsupportedError(f"comes before {projection.source!r}, which feeds it", where=projection.target)
+
+
+def in_order(populations: Sequence[Named], projections: Sequence[Linked]) -> bool:
+    """Whether every population comes after all that feed it."""
+    place = {population.name: index for index, population in enumerate(populations)}
+    return all(place[projection.source] < place[projection.target] for projection in projections)
 
 
 def check_geometry(populations: Sequence[Shaped], projections: Sequence[Placed]) -> None:

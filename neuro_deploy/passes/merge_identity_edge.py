@@ -20,29 +20,32 @@ class MergeIdentityEdge:
 
     def __call__(self, graph: Graph) -> Graph:
         """The graph with such edges merged."""
-        changed: dict[str, Conv2d] = {}
-        nodes = []
-        for node in graph.nodes:
-            pair = _pair(graph, node) if isinstance(node.operator, Add) else None
-            if pair is None:
-                nodes.append(node)
-                continue
-            own, other = pair
-            kept = tuple(name for name in node.inputs if name != other.name)
-            mine, theirs = own.operator, other.operator
-            assert isinstance(mine, Conv2d) and isinstance(theirs, Conv2d)  # noqa: PT018, S101  (_pair says so)
-            changed[own.name] = replace(mine, weight=mine.weight + theirs.weight, bias=mine.bias + theirs.bias)
-            nodes.append(replace(node, inputs=kept))
-        return without(replace(graph, nodes=tuple(nodes)), {}, {**changed})
+        while (found := _next(graph)) is not None:
+            graph = _merged(graph, *found)
+        return graph
 
 
-def _pair(graph: Graph, node: Node) -> tuple[Node, Node] | None:
-    """(the convolution that only this Add reads, the other one), if there are two that merge."""
-    for own in map(graph.node, node.inputs):
-        for other in map(graph.node, node.inputs):
-            if own is not other and _mergeable(own, other) and len(graph.readers(own.name)) == 1:
-                return own, other
+def _next(graph: Graph) -> tuple[Node, Node, Node] | None:
+    """(an Add, a convolution that only it reads, and reads once, another one that merges), if there are such."""
+    for node in graph.nodes:
+        inputs = [graph.node(name) for name in node.inputs] if isinstance(node.operator, Add) else []
+        for own in inputs:
+            for other in inputs:
+                alone = node.inputs.count(own.name) == len(graph.readers(own.name)) == 1
+                if own is not other and _mergeable(own, other) and alone:
+                    return node, own, other
     return None
+
+
+def _merged(graph: Graph, node: Node, own: Node, other: Node) -> Graph:
+    """own takes the weights of other, of which node then adds one less."""
+    mine, theirs = own.operator, other.operator
+    assert isinstance(mine, Conv2d) and isinstance(theirs, Conv2d)  # noqa: PT018, S101  (_mergeable says so)
+    whole = replace(mine, weight=mine.weight + theirs.weight, bias=mine.bias + theirs.bias)
+    kept = list(node.inputs)
+    kept.remove(other.name)
+    nodes = tuple(replace(each, inputs=tuple(kept)) if each is node else each for each in graph.nodes)
+    return without(replace(graph, nodes=nodes), {}, {own.name: whole})
 
 
 def _mergeable(one: Node, two: Node) -> bool:

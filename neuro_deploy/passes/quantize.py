@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -26,7 +27,16 @@ from neuro_deploy.network import (
 )
 from neuro_deploy.network.bounds import Sent
 from neuro_deploy.numerics.powers import is_power_of_two
-from neuro_deploy.numerics.registers import DECAY_UNITY, RELAY, STATE_LIMIT, THRESHOLD, THRESHOLD_SHIFT, WEIGHT_EXPONENT
+from neuro_deploy.numerics.registers import (
+    BIAS,
+    BIAS_EXPONENT,
+    DECAY_UNITY,
+    RELAY,
+    STATE_LIMIT,
+    THRESHOLD,
+    THRESHOLD_SHIFT,
+    WEIGHT_EXPONENT,
+)
 from neuro_deploy.passes.gains import whole_gains
 from neuro_deploy.passes.scale import (
     FloatArray,
@@ -172,6 +182,11 @@ class _Quantizing:
         relayed = tuple(p for p in projections if p.source in self.graded)
         if driven and self.mode == "bias":
             return _by_bias(self.network, population)
+        unknown = [p.source for p in relayed if p.source not in self.scales]
+        if unknown:
+            raise UnsupportedError(
+                f"is fed by the relay {unknown[0]}, which does not come before it", where=population.name
+            )
         bias = population.bias.copy()
         for projection in driven:
             low = projection.geometry.apply(projection.weight, self.network.encoding.low)
@@ -248,7 +263,9 @@ class _Quantizing:
         detached = unit < LEFT_OUT
         projections = [_fixed(_without(p, detached), k, fill=not self.chain) for p in synapses]
         projections += [_fixed(p, k / self.scales[p.source], fill=True) for p in intake.relayed]
-        bounds = population_bounds(population, reach(population, projections, self.sent), self.network.timesteps)
+        host = 0 if intake.current is None else min(math.ceil(k * intake.current) + 1, BIAS.high) << BIAS_EXPONENT
+        reached = reach(population, projections, self.sent)
+        bounds = population_bounds(population, reached, self.network.timesteps, host)
         return _Fixed(population, tuple(projections), bounds, int(np.count_nonzero(detached)))
 
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 import neuro_deploy as nd
 from neuro_deploy.engines import ENGINES, get_engine
+from neuro_deploy.engines.base import run_whole
 from neuro_deploy.engines.compare import FIELDS
 from neuro_deploy.errors import EngineError, EngineTimeout, UnsupportedError, UsageError
 from neuro_deploy.network import (
@@ -204,30 +205,51 @@ def test_counts_are_the_same_whether_spikes_are_recorded_or_not(engine: str) -> 
 
 
 def test_native_lets_spikes_go_that_nobody_reads_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    from neuro_deploy.engines import native
+    from neuro_deploy.engines.native.engine import _Run
+    from neuro_deploy.engines.native.products import Product
 
     network = graph(4)
     held: list[set[str]] = []
-    original = native._Run._record
+    original = _Run._sums
 
-    def record(run: native._Run, population: FixedPopulation, states: dict[str, object]) -> None:
-        held.append(set(run.sent))
-        original(run, population, states)  # type: ignore[arg-type]
+    def sums(run: _Run, product: Product) -> object:
+        held.append(set(run.values))
+        return original(run, product)
 
-    monkeypatch.setattr(native._Run, "_record", record)
+    monkeypatch.setattr(_Run, "_sums", sums)
     nd.run(network, samples_for(network, 4))
-    assert held[-1] == {"out", "cell#1"}, "the readout's sources alone"
+    assert held[-1] == {p.source for p in network.separated.inputs_of(network.output.name)}
     assert max(len(names) for names in held) < len(network.separated.populations) - 3
 
 
-def test_native_splits_a_batch_that_is_too_large_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    network = graph(5)
-    x = samples_for(network, 5, count=7)
-    whole = nd.run(network, x, record=FIELDS)
-    monkeypatch.setattr("neuro_deploy.engines.native.AT_A_TIME", 1500)
-    monkeypatch.setattr("neuro_deploy.engines.synapses.UNFOLDED", 100)
-    monkeypatch.setattr("neuro_deploy.engines.neurons.TOGETHER", 50)
-    assert_same_run(whole, nd.run(network, x, record=FIELDS))
+@pytest.mark.parametrize("at_once", [1, 1500])
+def test_native_takes_few_samples_and_timesteps_at_a_time(monkeypatch: pytest.MonkeyPatch, at_once: int) -> None:
+    home = "neuro_deploy.engines.native"
+    for seed in (4, 5, 6):
+        network = graph(seed)
+        x = samples_for(network, seed, count=7)
+        want = nd.run(network, x, engine="reference", record=FIELDS)
+        with monkeypatch.context() as few:
+            few.setattr(f"{home}.engine.AT_ONCE", at_once)
+            few.setattr(f"{home}.engine.FEWEST_STEPS", 1)
+            few.setattr(f"{home}.engine.LANES", 1)
+            few.setattr(f"{home}.products.UNFOLDED", 100)
+            few.setattr(f"{home}.kernels.BLOCK", 5)
+            few.setattr(f"{home}.threads.WORTH", 1)
+            assert_same_run(want, nd.run(network, x, record=FIELDS))
+
+
+@pytest.mark.parametrize("kernel", ["int8", "gather", "float32", "float64"])
+def test_every_kernel_gives_what_the_reference_gives(kernel: str) -> None:
+    taken = set()
+    for seed in range(6):
+        network = graph(seed)
+        x = samples_for(network, seed)
+        engine = get_engine("native", kernel=kernel)
+        taken |= {row["kernel"] for row in engine.explain(network)}
+        got = run_whole(engine, network, network.encode(x), FIELDS)
+        assert_same_run(nd.run(network, x, engine="reference", record=FIELDS), got)
+    assert kernel in taken
 
 
 def test_native_needs_no_process_wide_precision() -> None:

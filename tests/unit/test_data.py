@@ -125,7 +125,7 @@ def checkpoint(path: Path, **changes: object) -> Path:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"model": "mixer"}, "holds a 'mixer'; this version converts 'mlp'"),
+        ({"model": "resnet"}, "holds a 'resnet'; this version converts 'mlp' and 'mixer'"),
         ({"config": {}}, "configuration is broken"),
         ({"config": {"widths": [4], "timesteps": 4, "tau": 2.0, "v_threshold": 1.0}}, r"widths are \[4\]"),
         (
@@ -135,7 +135,7 @@ def checkpoint(path: Path, **changes: object) -> Path:
         ({"input": {"shape": [4], "scale": -1, "low": 0, "levels": 16}}, "configuration is broken"),
         (
             {"input": {"shape": [5], "scale": 1, "low": 0, "levels": 16}},
-            r"weight has shape \(3, 4\), \(3, 5\) is wanted",
+            r"fc1.linear: has weights of shape \(3, 4\) and biases of shape \(3,\), and is fed a value of \(5,\)",
         ),
         (
             {"state": {"fc1.linear.weight": torch.full((3, 4), float("nan"))}},
@@ -159,7 +159,10 @@ def checkpoint(path: Path, **changes: object) -> Path:
             {"config": {"widths": [4, 3, 2], "timesteps": 10**9, "tau": 2.0, "v_threshold": 1.0}},
             "timesteps is 1000000000",
         ),
-        ({"config": {"widths": [4, 3, 2], "timesteps": 4, "tau": 2.0, "v_threshold": 1e308}}, "v_threshold 1e.308"),
+        (
+            {"config": {"widths": [4, 3, 2], "timesteps": 4, "tau": 2.0, "v_threshold": 1e308}},
+            r"fc1.lif: tau 2.0, v_threshold from 1e\+308; .* a threshold above 0, at most 1e\+30, are wanted",
+        ),
         ({"version": torch.ones(2)}, "has version"),
         ({"state": {"fc1.linear.weight": torch.zeros(1).expand(3, 4)}}, "which its data do not hold"),
         ({"config": {"widths": [4, 3, 2], "timesteps": 0, "tau": 2.0, "v_threshold": 1.0}}, "timesteps"),

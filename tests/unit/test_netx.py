@@ -19,6 +19,7 @@ import neuro_deploy as nd
 from neuro_deploy.engines.compare import FIELDS
 from neuro_deploy.errors import FileError, FormatError, NeuroDeployError, RangeError, UnsupportedError
 from neuro_deploy.network import BiasEncoding, FixedNetwork, SpikeEncoding
+from neuro_deploy.netx.writer import write
 from neuro_deploy.numerics.registers import NEVER
 
 
@@ -141,7 +142,7 @@ def test_the_writer_refuses_what_it_would_drop(lava_files: Path, tmp_path: Path)
     ]
     for network, said in cases:
         with pytest.raises(UnsupportedError, match=said):
-            nd.save(network, tmp_path / "n.net")
+            write(network, tmp_path / "n.net")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -594,7 +594,7 @@ REFUSED: list[tuple[str, str, Edit, str]] = [
     ("no target", "small", gone(f"{Q}/target"), "projection/0/target: is missing"),
     ("out of readout", "small", _windows_of_the_readout, "projection/3/source: leads out of a readout"),
     ("circle of one", "small", _circle, "form a circle that no windows|cycle"),
-    ("into input", "small", _reversed, r"population/h\.0: is on a cycle with populations of other channels"),
+    ("into input", "small", _reversed, r"projection: projections form a cycle \(input -> h\.0 -> input\)"),
     (
         "weight shape",
         "small",
@@ -664,8 +664,8 @@ REFUSED: list[tuple[str, str, Edit, str]] = [
     ("no axis", "graph", gone("projection/6/axis"), "projection/6/axis: is missing"),
     ("other axis", "graph", put("projection/6/axis", ["width"], dtype="S5"), r"weight has shape \(4, 4\); \(3, 3\)"),
     ("stride", "graph", put(f"{Q}/stride", np.int32([0, 1])), "projection/0/stride: size holds 0, allowed"),
-    ("strides", "graph", put(f"{Q}/stride", np.int32([1, 1])), r"weight has shape \(2, 3, 2, 2\)"),
-    ("padding", "graph", put(f"{Q}/padding", np.int32([2**24, 2**24])), "is wanted for conv2d synapses"),
+    ("strides", "graph", put(f"{Q}/stride", np.int32([1, 1])), r"weights of shape \(2, 3, 2, 2\) make an output"),
+    ("padding", "graph", put(f"{Q}/padding", np.int32([2**24, 2**24])), r"the target has \(2, 4, 3\): conv2d synapses"),
     ("padded", "graph", _padding, "projection/0/weight: pads its source to .* numbers and cuts it into"),
     (
         "flat conv",

@@ -12,7 +12,7 @@ from conftest import Trained
 
 import neuro_deploy as nd
 from neuro_deploy.errors import RangeError, UnsupportedError, UsageError
-from neuro_deploy.graph import LIF, BatchNorm, Dense, Graph, Input, Node, Readout
+from neuro_deploy.graph import LIF, BatchNorm, Dense, Graph, Input, Mean, Node, Readout
 from neuro_deploy.models import SpikingMLP
 from neuro_deploy.network import BiasEncoding, GradedEncoding, Network, Population, Projection, state_bounds
 from neuro_deploy.numerics.registers import STATE_LIMIT, WEIGHT
@@ -49,20 +49,33 @@ def test_fold_batch_norm_gives_the_same_function_and_leaves_its_input() -> None:
     np.testing.assert_array_equal(source.node("fc.linear").operator.weight, dense.weight)
 
 
-def test_fold_batch_norm_refuses_a_norm_that_follows_no_dense() -> None:
+def test_fold_batch_norm_leaves_a_norm_that_follows_no_weights() -> None:
     nodes = list(graph().nodes)
     nodes[2] = replace(nodes[2], inputs=("input",))
-    with pytest.raises(UnsupportedError, match=r"fc\.bn: a batch norm folds only into a dense layer"):
-        FoldBatchNorm()(Graph(tuple(nodes), 4))
+    source = Graph(tuple(nodes), 4)
+    assert FoldBatchNorm()(source) == source
 
 
 def test_lower_refuses_what_it_does_not_know() -> None:
     with pytest.raises(UnsupportedError, match=r"fc\.bn: BatchNorm is not lowered"):
         Lower()(graph())
     nodes = [node for node in FoldBatchNorm()(graph()).nodes if node.name != "readout.linear"]
-    nodes[-1] = replace(nodes[-1], inputs=("fc.lif",))
-    with pytest.raises(UnsupportedError, match="readout: must be fed by one dense layer"):
+    nodes.insert(-1, Node("mean", Mean(), ("fc.lif",)))
+    nodes[-1] = replace(nodes[-1], inputs=("mean",))
+    with pytest.raises(UnsupportedError, match="mean: Mean is not lowered"):
         Lower()(Graph(tuple(nodes), 4))
+
+
+def test_a_readout_of_spikes_gets_each_neuron_by_one_synapse_of_weight_1() -> None:
+    nodes = [node for node in FoldBatchNorm()(graph()).nodes if node.name != "readout.linear"]
+    nodes[-1] = replace(nodes[-1], inputs=("fc.lif",))
+    network = Lower()(Graph(tuple(nodes), 4))
+    assert (network.populations[-1].kind, network.populations[-1].shape) == ("readout", (3,))
+    last = network.projections[-1]
+    assert (last.name, last.geometry.kind, last.weight.tolist()) == ("fc.lif -> readout", "one-to-one", 1.0)
+    result = nd.run(network, np.random.default_rng(1).random((6, 4)), record=("spikes",))
+    assert result.spikes["fc.lif"].any()
+    np.testing.assert_array_equal(result.outputs, result.spikes["fc.lif"].mean(axis=1))
 
 
 def test_lower_names_populations_after_the_neuron_modules() -> None:

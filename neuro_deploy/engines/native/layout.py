@@ -1,0 +1,37 @@
+"""Where neurons stand in memory: inside the engine (height, width, channels), elsewhere (channels, height, width).
+
+With channels last, a convolution gathers whole runs of numbers, and weights along the channels are a plain matrix
+product. Flat populations are the same in both.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Shape = tuple[int, ...]
+
+
+def inner_shape(shape: Shape) -> Shape:
+    """(channels, height, width) -> (height, width, channels)."""
+    return (*shape[1:], shape[0]) if len(shape) == 3 else shape
+
+
+def to_inner(values: npt.NDArray[Any], shape: Shape) -> npt.NDArray[Any]:
+    """(..., neurons), from the order outside to the order inside. shape: of the population."""
+    if len(shape) != 3:
+        return values
+    lead = values.shape[:-1]
+    return np.ascontiguousarray(np.moveaxis(values.reshape(*lead, *shape), -3, -1)).reshape(*lead, -1)
+
+
+def from_inner(values: npt.NDArray[Any], shape: Shape) -> npt.NDArray[Any]:
+    """(..., neurons), from the order inside to the order outside."""
+    if len(shape) != 3:
+        return values
+    lead = values.shape[:-1]
+    moved = np.moveaxis(values.reshape(*lead, *inner_shape(shape)), -1, -3)
+    return np.ascontiguousarray(moved).reshape(*lead, math.prod(shape))

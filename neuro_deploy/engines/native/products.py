@@ -1,0 +1,299 @@
+"""Weighted sums of spikes: for each projection the fastest kernel that is proven exact for it.
+
+    int8      spikes and weights as bytes, sums in int32: even weights are halved. Proof: |sum| < 2^31
+    gather    adds up the weights of those that spike: for few spikes. Proof: |sum| < 2^31
+    float32   whole numbers in floating point. Proof: the sum of all magnitudes stays below 2^24
+    float64   the same, below 2^53
+
+The library that multiplies bytes is tried once per process on sums at the edges, since processors exist on which it
+saturates; where it fails, int8 is not taken.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+import numpy as np
+import torch
+
+from neuro_deploy.engines.exact import FLOAT64_EXACT, largest_sum
+from neuro_deploy.engines.native import kernels
+from neuro_deploy.engines.native.layout import Shape, inner_shape, to_inner
+from neuro_deploy.engines.native.threads import share
+from neuro_deploy.errors import UnsupportedError, UsageError
+from neuro_deploy.network import FixedNetwork, FixedPopulation, FixedProjection
+from neuro_deploy.numerics.registers import FLOAT32_EXACT, IntArray
+
+Kernel = Literal["int8", "gather", "float32", "float64"]
+KERNELS: tuple[Kernel, ...] = ("int8", "gather", "float32", "float64")
+INT8 = (-128, 127)
+INT32_END = 2**31
+FEW = 0.02
+"""Share of spikes below which adding rows beats multiplying bytes (measured: docs/performance.md)."""
+UNFOLDED = 2**24
+"""Numbers that a convolution unfolds at a time."""
+
+
+@dataclass(frozen=True, eq=False)
+class Product:
+    """The synapses of one projection that have one delay, ready to run.
+
+    weight: int8, int16, float32 or float64: (sources, targets) where rows of sources meet it, (targets, sources) along
+    height, width or space, (neurons,) one to one. factor: what sums are multiplied by; floor: and then rounded down.
+    sign: (targets,), or None. target: inner shape of what it reaches. channels: of the target, None for all.
+    largest: of the magnitudes of partial sums.
+    """
+
+    projection: FixedProjection
+    delay: int
+    kernel: Kernel
+    reason: str
+    weight: torch.Tensor
+    factor: float
+    floor: bool
+    sign: torch.Tensor | None
+    target: Shape
+    channels: tuple[int, int] | None
+    largest: int
+
+    @property
+    def plain(self) -> bool:
+        """Whether its sums need only the factor, and reach the whole target."""
+        return not (self.floor or self.delay or self.sign is not None or self.channels)
+
+    def sums(self, values: torch.Tensor) -> torch.Tensor:
+        """(samples, T or 1, *target): int32 or the kernel's type. values: (samples, T or 1, *inner source shape)."""
+        geometry = self.projection.geometry
+        channels = geometry.source_channels
+        x = values if channels is None or geometry.kind == "dense" else values[..., channels[0] : channels[1]]
+        lead = x.shape[:2]
+        if geometry.kind == "dense":
+            sums = self._rows(x.reshape(lead.numel(), -1))
+        elif geometry.kind == "conv2d":
+            sums = self._convolved(x.flatten(0, 1))
+        elif geometry.kind == "one-to-one":  # the weights are factors of what is added up
+            sums = x
+        elif geometry.axis == "channel":
+            sums = self._rows(x.reshape(-1, x.shape[-1]))
+        else:
+            sums = self._along(x, str(geometry.axis))
+        return sums.reshape(*lead, *self.target)
+
+    def _rows(self, rows: torch.Tensor) -> torch.Tensor:
+        """rows: (n, sources) -> (n, targets)."""
+        if self.kernel == "int8":
+            return _int8_product(rows if rows.dtype == torch.int8 else rows.view(torch.int8), self.weight)
+        if self.kernel == "gather":
+            out = torch.empty((len(rows), self.weight.shape[1]), dtype=torch.int32)
+            share(kernels.gather, len(rows), rows.numel(), rows.contiguous().numpy(), self.weight.numpy(), out.numpy())
+            return out
+        return rows.to(self.weight.dtype) @ self.weight
+
+    def _along(self, x: torch.Tensor, axis: str) -> torch.Tensor:
+        """Weights shared along height, width or space: (targets, sources) meet (..., sources, the rest)."""
+        samples, steps, height, width, channels = x.shape
+        shapes = {
+            "height": (samples * steps, height, width * channels),
+            "width": (samples * steps * height, width, channels),
+            "space": (samples * steps, height * width, channels),
+        }
+        return torch.matmul(self.weight, x.reshape(shapes[axis]).to(self.weight.dtype))
+
+    def _convolved(self, images: torch.Tensor) -> torch.Tensor:
+        """images: (n, height, width, channels) -> (n, positions, targets)."""
+        geometry = self.projection.geometry
+        high, wide = (int(n) for n in self.projection.weight.shape[2:])
+        _, rows, columns = geometry.target_window
+        size = high * wide * images.shape[-1]
+        some = max(1, UNFOLDED // (rows * columns * size))
+        parts = []
+        for part in torch.split(images.to(torch.uint8) if images.dtype == torch.bool else images, some):
+            met = _windows(part, rows, columns, (high, wide), geometry.stride, geometry.padding)
+            parts.append(self._rows(met.reshape(-1, size)).reshape(len(part), rows * columns, -1))
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+
+def _windows(
+    images: torch.Tensor,
+    rows: int,
+    columns: int,
+    kernel: tuple[int, int],
+    stride: tuple[int, int],
+    padding: tuple[int, int],
+) -> torch.Tensor:
+    """What the kernel meets at every position: (n, rows * columns, kernel height * kernel width * channels)."""
+    if images.device.type == "cpu":
+        out = torch.empty((len(images), rows * columns, kernel[0] * kernel[1] * images.shape[-1]), dtype=images.dtype)
+        ends = (np.array(stride), np.array(padding), out.numpy())
+        share(
+            kernels.windows, len(images) * rows, out.numel(), images.contiguous().numpy(), rows, columns, *kernel, *ends
+        )
+        return out
+    (ph, pw), (sh, sw) = padding, stride
+    padded = torch.nn.functional.pad(images, (0, 0, pw, pw, ph, ph))
+    views = padded.unfold(1, kernel[0], sh).unfold(2, kernel[1], sw)[:, :rows, :columns]
+    return views.permute(0, 1, 2, 4, 5, 3).reshape(len(images), rows * columns, -1)
+
+
+def _int8_product(rows: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """Rows (n, sources) times weights (sources, targets), int8: (n, targets), int32.
+
+    Strides of axes of one element may be anything to torch; ``_int_mm`` leaves its result unwritten where one is 0.
+    """
+    return torch._int_mm(*(part.contiguous().as_strided(part.shape, (part.shape[1], 1)) for part in (rows, weight)))
+
+
+@lru_cache(maxsize=1)
+def int8_is_exact() -> bool:
+    """Whether this processor's product of bytes is exact at the edges: tried once."""
+    try:
+        rng = np.random.default_rng(0)
+        rows = rng.integers(0, 2, (40, 600)).astype(np.int8)
+        rows[:8], rows[8:16] = 127, -128
+        weight = rng.integers(-128, 128, (600, 33)).astype(np.int8)
+        weight[:, 0], weight[:, 1] = -128, 127
+        got = _int8_product(torch.from_numpy(rows), torch.from_numpy(weight)).numpy()
+    except (RuntimeError, AttributeError):
+        return False
+    return bool(np.array_equal(got, rows.astype(np.int64) @ weight.astype(np.int64)))
+
+
+def products(
+    network: FixedNetwork, projection: FixedProjection, device: torch.device, forced: Kernel | None = None
+) -> tuple[Product, ...]:
+    """The products of a projection, one for every delay that occurs. forced: the kernel to take wherever it is exact.
+
+    Raises:
+        UnsupportedError: sums too large for exact arithmetic in float64.
+        UsageError: no such kernel.
+    """
+    if forced is not None and forced not in KERNELS:
+        raise UsageError(f"no kernel {forced!r}; kernels: {', '.join(KERNELS)}")
+    if projection.delay.ndim == 0:
+        parts = [(int(projection.delay), projection.weight)]
+    else:
+        delays = np.unique(projection.delay)
+        parts = [(int(d), np.where(projection.delay == d, projection.weight, 0)) for d in delays]
+    return tuple(_product(network, projection, delay, weight, device, forced) for delay, weight in parts)
+
+
+def _product(
+    network: FixedNetwork,
+    projection: FixedProjection,
+    delay: int,
+    weight: IntArray,
+    device: torch.device,
+    forced: Kernel | None,
+) -> Product:
+    largest = largest_sum(network, projection)
+    exponent = projection.weight_exp
+    able = _able(network, projection, weight, largest << max(exponent, 0), device)
+    kernel, reason = _chosen(able, forced)
+    halved = kernel == "int8" and not np.any(weight % 2)
+    types = {"int8": torch.int8, "gather": torch.int16, "float32": torch.float32, "float64": torch.float64}
+    arranged = _arranged(network, projection, weight // 2 if halved else weight)
+    window, channels = projection.geometry.target_window, projection.geometry.target_channels
+    sign = projection.sign
+    shape = network.population(projection.target).shape
+    if len(window) != len(shape):  # dense synapses that see a population flat are arranged for the whole of it
+        sign = None if sign is None else _spread(sign, projection.geometry.targets, math.prod(shape))
+        window, channels = shape, None
+    return Product(
+        projection,
+        delay,
+        kernel,
+        reason,
+        torch.tensor(arranged, dtype=types[kernel], device=device),
+        float(2.0 ** (exponent + halved)),
+        exponent < 0,
+        None if sign is None else torch.tensor(_inner_window(sign, window), dtype=torch.float32, device=device),
+        inner_shape(window),
+        channels,
+        largest << max(exponent, 0),
+    )
+
+
+def _able(
+    network: FixedNetwork, projection: FixedProjection, weight: IntArray, largest: int, device: torch.device
+) -> dict[Kernel, str]:
+    """The kernels that are exact here, each with its proof."""
+    geometry = projection.geometry
+    rows = geometry.kind in ("dense", "conv2d") or geometry.axis == "channel"
+    source = network.population(projection.source)
+    low, high = _sent(network, source)
+    spikes = source.kind != "relay" and (low, high) == (0, 1)
+    small = np.all(weight % 2 == 0) or (INT8[0] <= weight.min() and weight.max() <= INT8[1])
+    able: dict[Kernel, str] = {}
+    bytes_fit = source.kind != "relay" and INT8[0] <= low and high <= INT8[1] and bool(small)
+    if rows and device.type == "cpu" and bytes_fit and largest < INT32_END and int8_is_exact():
+        able["int8"] = f"values {low}..{high} and weights are bytes, |sum| <= {largest:,} < 2^31"
+    if rows and device.type == "cpu" and spikes and largest < INT32_END:
+        able["gather"] = f"one-bit spikes, |sum| <= {largest:,} < 2^31"
+    if largest < FLOAT32_EXACT:
+        able["float32"] = f"|partial sum| <= {largest:,} < 2^24"
+    if largest < FLOAT64_EXACT:
+        able["float64"] = f"|partial sum| <= {largest:,} < 2^53"
+    if not able:
+        raise UnsupportedError(
+            f"sums reach {largest:,}, beyond exact arithmetic",
+            where=projection.name,
+            hint="run it on the reference engine",
+        )
+    return able
+
+
+def _sent(network: FixedNetwork, source: FixedPopulation) -> tuple[int, int]:
+    """Lowest and highest value that a population other than a relay sends."""
+    encoding = network.encoding
+    if source.kind == "input" and encoding.mode == "graded":
+        return min(encoding.first, 0), max(encoding.levels, 0)
+    return 0, 1
+
+
+def _chosen(able: dict[Kernel, str], forced: Kernel | None) -> tuple[Kernel, str]:
+    if forced in able:
+        return forced, f"forced; {able[forced]}"
+    for kernel in ("int8", "float32", "float64"):
+        if kernel in able:
+            return kernel, able[kernel]
+    return "gather", able["gather"]
+
+
+def _inner_window(values: IntArray, window: tuple[int, ...]) -> IntArray:
+    """(neurons of a window,), in the order inside."""
+    return np.moveaxis(values.reshape(window), 0, -1).reshape(-1) if len(window) == 3 else values
+
+
+def _arranged(network: FixedNetwork, projection: FixedProjection, weight: IntArray) -> IntArray:
+    """The weights as ``Product`` wants them."""
+    geometry = projection.geometry
+    if geometry.kind == "one-to-one":
+        full = np.broadcast_to(weight, math.prod(geometry.source_window))
+        return _inner_window(full, geometry.source_window).reshape(inner_shape(geometry.source_window))
+    if geometry.kind == "conv2d":
+        return np.ascontiguousarray(weight.transpose(2, 3, 1, 0).reshape(-1, weight.shape[0]))
+    if geometry.kind == "axial":
+        return np.ascontiguousarray(weight.T) if geometry.axis == "channel" else weight
+    return _arranged_dense(network, projection, weight)
+
+
+def _arranged_dense(network: FixedNetwork, projection: FixedProjection, weight: IntArray) -> IntArray:
+    """Dense weights over all neurons of the source, both ends in the order inside: (sources, targets)."""
+    geometry = projection.geometry
+    source, target = (network.population(name).shape for name in (projection.source, projection.target))
+    columns = _spread(weight, geometry.sources, math.prod(source)).T
+    window = geometry.target_window
+    if len(window) != len(target):
+        columns, window = _spread(columns, geometry.targets, math.prod(target)), target
+    inside = to_inner(columns, window)
+    return np.ascontiguousarray(to_inner(np.ascontiguousarray(inside.T), source).T)
+
+
+def _spread(values: IntArray, part: slice, size: int) -> IntArray:
+    """(..., part) -> (..., size), 0 elsewhere."""
+    whole = np.zeros((*values.shape[:-1], size), values.dtype)
+    whole[..., part] = values
+    return whole

@@ -1,0 +1,35 @@
+"""Sharing the jobs of a compiled loop among threads.
+
+Threads of our own, as many as torch takes: a compiled loop with OpenMP would bring a second pool of threads beside
+torch's, and each waits by spinning on the cores that the other needs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from typing import Any
+
+import torch
+
+WORTH = 2**17
+"""Elementary operations for which waking another thread pays."""
+
+
+def share(loop: Callable[..., None], jobs: int, operations: int, *arguments: Any) -> None:
+    """Run ``loop(first, last, *arguments)`` over the jobs 0 to jobs - 1, in several threads where that pays."""
+    threads = min(torch.get_num_threads(), jobs, 1 + operations // WORTH)
+    if threads <= 1:
+        return loop(0, jobs, *arguments)
+    ends = [jobs * i // threads for i in range(threads + 1)]
+    others = [_pool().submit(loop, ends[i], ends[i + 1], *arguments) for i in range(1, threads)]
+    loop(0, ends[1], *arguments)
+    for other in others:
+        other.result()
+    return None
+
+
+@lru_cache(maxsize=1)
+def _pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(max_workers=max(1, torch.get_num_threads()), thread_name_prefix="neurons")
