@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from neuro_deploy.api import (
         check,
         convert,
+        explain,
         inspect,
         inspect_model,
         load,
@@ -57,6 +58,7 @@ __all__ = [
     "convert",
     "demo",
     "doctor",
+    "explain",
     "inspect",
     "inspect_model",
     "load",

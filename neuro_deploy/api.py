@@ -40,6 +40,7 @@ __all__ = [
     "Verification",
     "check",
     "convert",
+    "explain",
     "inspect",
     "inspect_model",
     "load",
@@ -293,7 +294,7 @@ def run(
 ) -> RunResult:
     """Run samples: a fixed network on an engine, a float network in float64.
 
-    record: any of "spikes", "u", "v". options: ``time_limit`` (lava), ``device`` (native).
+    record: any of "spikes", "u", "v". options: ``time_limit`` (lava); ``device``, ``memory`` in bytes (native).
 
     Raises:
         DataError: samples that do not fit the network's input.
@@ -314,6 +315,16 @@ def run(
         results.append(run_whole(runner, network, inputs[start : start + size], record))
     progress(f"running on {engine}", len(inputs), len(inputs))
     return merge(results)
+
+
+def explain(network: FixedNetwork, **options: Any) -> list[dict[str, Any]]:
+    """Which kernel the native engine takes for each projection and population, and why that is exact.
+
+    options: as ``run`` takes them for this engine. Returns rows of "part", "kernel", "reason".
+    """
+    from neuro_deploy.engines.native import Engine
+
+    return Engine(**options).explain(network)
 
 
 def map(network: FixedNetwork, profile: str | HardwareProfile = "loihi2") -> Mapping:

@@ -135,3 +135,16 @@ def whole_numbers(text: str | None, option: str) -> list[int] | None:
     if not all(part.strip().isdecimal() and int(part) > 0 for part in parts):
         raise typer.BadParameter(f"{text!r}: whole numbers above 0 with commas between are wanted", param_hint=option)
     return [int(part) for part in parts]
+
+
+def bytes_of(text: str, option: str = "--memory") -> int:
+    """A size such as 500M or 2G, in bytes.
+
+    Raises:
+        typer.BadParameter: anything else.
+    """
+    units = {"K": 2**10, "M": 2**20, "G": 2**30}
+    number, unit = (text[:-1], units.get(text[-1:].upper())) if text[-1:].isalpha() else (text, 1)
+    if unit is None or not number.isdecimal() or int(number) < 1:
+        raise typer.BadParameter(f"{text!r} is no size; such as 500M or 2G", param_hint=option)
+    return int(number) * unit

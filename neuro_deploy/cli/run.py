@@ -20,6 +20,13 @@ class EngineName(StrEnum):
     slayer = "slayer"
 
 
+Device = Annotated[str | None, typer.Option(metavar="D", help="torch device of the native engine; cpu is the default.")]
+Memory = Annotated[
+    str | None, typer.Option(metavar="M", help="What the native engine may take at once, such as 500M or 2G.")
+]
+Explain = Annotated[bool, typer.Option("--explain", help="Tell which kernel each part took, and why it is exact.")]
+
+
 def run(
     net: options.Net,
     data: options.DataSource,
@@ -29,23 +36,40 @@ def run(
     samples: options.Samples = None,
     timesteps: options.Timesteps = None,
     time_limit: options.TimeLimit = 600.0,
+    device: Device = None,
+    memory: Memory = None,
+    explain: Explain = False,
     json: options.Json = False,
 ) -> None:
     """Run a network on samples and count spikes and synops per core.
 
     Example: [bold]neuro-deploy run digits.net --data digits -o out[/]
+    Example: [bold]neuro-deploy run mixer.net --data digits --memory 500M --explain[/]
     """
+    chosen_options = engine_options(engine, time_limit, device, memory, explain=explain)
     network, chosen = nd.load(net, timesteps=timesteps), nd.load_data(data).head(samples)
     mapping = nd.map(network, profile)
     if output:
         nd.check_folder(output)
-    limits: dict[str, Any] = {"time_limit": time_limit} if engine is EngineName.lava else {}
     with printing.progress() as progress:
-        result = nd.run(network, chosen.x, engine=engine.value, progress=progress, **limits)
+        result = nd.run(network, chosen.x, engine=engine.value, progress=progress, **chosen_options)
         metrics = nd.measure(network, result, mapping, chosen.y)
     if output:
         config = {"net": net, "data": data, "samples": len(chosen.x), "engine": engine.value, "profile": profile}
         nd.write_run(output, metrics, {**config, "timesteps": network.timesteps}, chosen.y)
+    kernels = nd.explain(network, **chosen_options) if explain else []
     if json:
-        return printing.as_json(metrics.to_dict())
-    return tables.metrics(metrics.to_dict(), output)
+        return printing.as_json(metrics.to_dict() | ({"kernels": kernels} if explain else {}))
+    tables.metrics(metrics.to_dict(), output)
+    return tables.kernels(kernels) if explain else None
+
+
+def engine_options(
+    engine: EngineName, time_limit: float, device: str | None, memory: str | None, *, explain: bool
+) -> dict[str, Any]:
+    """What the engine is told; options of another one are refused."""
+    if engine is not EngineName.native and (device or memory or explain):
+        raise typer.BadParameter("--device, --memory and --explain are for the native engine")
+    told = {"device": device, "memory": None if memory is None else printing.bytes_of(memory)}
+    limits = {"time_limit": time_limit} if engine is EngineName.lava else {}
+    return limits | {name: value for name, value in told.items() if value is not None}

@@ -217,6 +217,11 @@ def metrics(content: dict[str, Any], output: str | None) -> None:
         line(f"written: {output}/metrics.json, predictions.npz, config.json")
 
 
+def kernels(rows: Sequence[dict[str, Any]]) -> None:
+    """What the native engine took for each projection and population, and why it is exact."""
+    table("kernels", ("part", "kernel", "why"), [(row["part"], row["kernel"], row["reason"]) for row in rows])
+
+
 def cores(content: dict[str, Any]) -> None:
     """The counters of every core."""
     columns = ("core", "population", "neurons", "bytes", "spikes out", "axon events", "synops", "effective")

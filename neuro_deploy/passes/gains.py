@@ -10,9 +10,10 @@ from neuro_deploy.numerics.powers import is_power_of_two
 from neuro_deploy.numerics.registers import WEIGHT, WEIGHT_EXPONENT, IntArray
 
 
-def whole_gains(projection: Projection, ratio: float) -> tuple[IntArray, int]:
+def whole_gains(projection: Projection, ratio: float, largest: float = 0.0) -> tuple[IntArray, int]:
     """Even weights w and an exponent e such that ``w 2^e`` is about ``ratio`` times the projection's weight.
 
+    largest: magnitude of a weight that is to fit with the same exponent.
     Powers of two come out exactly where the register holds them, and as small as possible, so that sums stay small;
     other weights fill the register. A weight of 0 stays 0. Returns w: as the weight, int64; e: -8..7.
 
@@ -23,7 +24,8 @@ def whole_gains(projection: Projection, ratio: float) -> tuple[IntArray, int]:
     size = np.abs(wanted[wanted != 0])
     if not size.size:
         return np.zeros(wanted.shape, np.int64), 0
-    exponent = int(np.ceil(np.log2(size.max() / WEIGHT.high) - 1e-9))
+    top = max(float(size.max()), ratio * largest)
+    exponent = int(np.ceil(np.log2(top / WEIGHT.high) - 1e-9))
     if np.all(is_power_of_two(wanted)):
         exponent = max(exponent, int(np.log2(size.min())) - 1)
     exponent = min(max(exponent, WEIGHT_EXPONENT.low), WEIGHT_EXPONENT.high)

@@ -75,7 +75,7 @@ class Quantize:
     grid of scales with the populations that they feed: k = base * 2^n, so that their synapses only shift. base is the
     first such relay's. A shift to the left is exact; one to the right rounds down what the relay sends. Such
     populations take k from their relays. In a chain of dense layers all weight exponents are 0, as stock files want it;
-    elsewhere they make every projection fill its 8 bits, whatever limits k.
+    elsewhere they make every projection fill its 8 bits, whatever limits k (joined layers along the channels together).
 
     Requires: tau divides 4096. Input by bias: one dense layer of LIF neurons behind the input.
     Ensures: every number fits its register; for inputs within range u never wraps and v is never clipped but where it
@@ -261,8 +261,9 @@ class _Quantizing:
             v_decay=np.asarray(_decay(source)),
         )
         detached = unit < LEFT_OUT
-        projections = [_fixed(_without(p, detached), k, fill=not self.chain) for p in synapses]
-        projections += [_fixed(p, k / self.scales[p.source], fill=True) for p in intake.relayed]
+        largest = None if self.chain else _largest_of_kind(synapses)
+        projections = [_fixed(_without(p, detached), k, largest) for p in synapses]
+        projections += [_fixed(p, k / self.scales[p.source], {}) for p in intake.relayed]
         host = 0 if intake.current is None else min(math.ceil(k * intake.current) + 1, BIAS.high) << BIAS_EXPONENT
         reached = reach(population, projections, self.sent)
         bounds = population_bounds(population, reached, self.network.timesteps, host)
@@ -288,10 +289,28 @@ def _shifts(projection: Projection) -> bool:
     return bool(np.all(is_power_of_two(projection.weight)))
 
 
-def _fixed(projection: Projection, k: float, *, fill: bool) -> FixedProjection:
-    """Synapses of weight k times the projection's. fill: with the exponent that makes them fill the register."""
-    if fill:
-        weight, exponent = whole_gains(projection, k)
+def _kind(projection: Projection) -> tuple[object, ...]:
+    geometry = projection.geometry
+    return geometry.kind, geometry.axis, geometry.target_channels
+
+
+def _largest_of_kind(synapses: Sequence[Projection]) -> dict[tuple[object, ...], float]:
+    """The largest weight of projections along the channels into the same neurons: a joined layer has one exponent."""
+    largest: dict[tuple[object, ...], float] = {}
+    for projection in synapses:
+        if projection.geometry.axis == "channel":
+            top = float(np.abs(projection.weight).max())
+            largest[_kind(projection)] = max(top, largest.get(_kind(projection), 0.0))
+    return largest
+
+
+def _fixed(projection: Projection, k: float, largest: dict[tuple[object, ...], float] | None) -> FixedProjection:
+    """Synapses of weight k times the projection's, with the exponent that makes them fill the register.
+
+    largest: weights that are to fit too, by kind of projection. None: exponent 0.
+    """
+    if largest is not None:
+        weight, exponent = whole_gains(projection, k, largest.get(_kind(projection), 0.0))
     else:
         weight, exponent = whole_weights(projection.weight, k), 0
     return FixedProjection(

@@ -205,18 +205,18 @@ def test_counts_are_the_same_whether_spikes_are_recorded_or_not(engine: str) -> 
 
 
 def test_native_lets_spikes_go_that_nobody_reads_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    from neuro_deploy.engines.native.engine import _Run
     from neuro_deploy.engines.native.products import Product
+    from neuro_deploy.engines.native.run import Run
 
     network = graph(4)
     held: list[set[str]] = []
-    original = _Run._sums
+    original = Run._sums
 
-    def sums(run: _Run, product: Product) -> object:
+    def sums(run: Run, product: Product) -> object:
         held.append(set(run.values))
         return original(run, product)
 
-    monkeypatch.setattr(_Run, "_sums", sums)
+    monkeypatch.setattr(Run, "_sums", sums)
     nd.run(network, samples_for(network, 4))
     assert held[-1] == {p.source for p in network.separated.inputs_of(network.output.name)}
     assert max(len(names) for names in held) < len(network.separated.populations) - 3
@@ -232,7 +232,7 @@ def test_native_takes_few_samples_and_timesteps_at_a_time(monkeypatch: pytest.Mo
         with monkeypatch.context() as few:
             few.setattr(f"{home}.engine.AT_ONCE", at_once)
             few.setattr(f"{home}.engine.FEWEST_STEPS", 1)
-            few.setattr(f"{home}.engine.LANES", 1)
+            few.setattr(f"{home}.run.LANES", 1)
             few.setattr(f"{home}.products.UNFOLDED", 100)
             few.setattr(f"{home}.kernels.BLOCK", 5)
             few.setattr(f"{home}.threads.WORTH", 1)

@@ -214,10 +214,10 @@ def test_convolutions_of_one_value_that_are_added_become_one(added: str, left: t
     "two",
     [
         conv(5, kernel=1, padding=0),
-        Conv2d(np.ones((5, 4, 3, 1)), np.ones(5), (1, 1), (1, 0)),
+        conv(5, stride=2, padding=2),
         axial("channel", 5, 4),
     ],
-    ids=["another kernel", "another padding", "no convolution"],
+    ids=["another kernel", "another stride and padding", "no convolution"],
 )
 def test_weights_of_another_kind_are_added_as_they_are(two: Operator) -> None:
     graph = edges("one two", two=two)

@@ -100,8 +100,7 @@ def pieces(operator: Operator) -> Graph:
         ("inner", Concat(), "a b"),
         ("outer", Concat(), "inner input"),
         ("weights", operator, "outer"),
-        ("c", NEURON, "weights"),
-        ("readout", Readout(), "c"),
+        ("readout", Readout(), "weights"),
     )
 
 
@@ -124,9 +123,9 @@ def test_weights_meet_each_piece_of_neurons_side_by_side(
     operator: Operator, kind: str, split: bool, skip: Skip
 ) -> None:
     network = agreed(pieces(operator), skip)
-    assert named(network) == [("input", "input"), ("a", "lif"), ("b", "lif"), ("c", "lif"), ("readout", "readout")]
+    assert named(network) == [("input", "input"), ("a", "lif"), ("b", "lif"), ("readout", "readout")]
     windows = [(0, 3), (3, 5), (5, 9)] if split else [None] * 3
-    assert sources(network, "c") == [
+    assert sources(network, "readout") == [
         (name, kind, None, w) for name, w in zip(("a", "b", "input"), windows, strict=True)
     ]
 
@@ -189,6 +188,26 @@ def test_both_ways_send_the_same_spikes() -> None:
     np.testing.assert_allclose(relay.outputs, recompute.outputs, rtol=0, atol=1e-12)
 
 
+@pytest.mark.parametrize("skip", SKIPS)
+def test_sums_and_spikes_side_by_side_keep_their_channels(skip: Skip) -> None:
+    made = Random(35)
+    graph = graph_of(
+        ("input", IMAGE, ""),
+        ("conv", made.conv(3, 4), "input"),
+        ("a", NEURON, "conv"),
+        ("p", made.axial("channel", 2, 3), "a"),
+        ("q", made.conv(5, 4), "input"),
+        ("inner", Concat(), "p a"),
+        ("outer", Concat(), "q inner"),
+        ("readout", Readout(), "outer"),
+    )
+    assert sources(agreed(graph, skip), "readout") == [
+        ("input", "conv2d", None, (0, 5)),
+        ("a", "axial", None, (5, 7)),
+        ("a", "one-to-one", None, (7, 10)),
+    ]
+
+
 def scales(operator: Scale) -> Graph:
     """A gain on a sum, which is then added to another one."""
     made = Random(40)
@@ -199,8 +218,7 @@ def scales(operator: Scale) -> Graph:
         ("z", made.axial("channel", 4, 4), "a"),
         ("scaled", operator, "z"),
         ("sum", Add(), "h scaled"),
-        ("b", NEURON, "sum"),
-        ("readout", Readout(), "b"),
+        ("readout", Readout(), "sum"),
     )
 
 
@@ -211,9 +229,26 @@ def test_a_sum_that_is_scaled_is_sent_by_a_relay_in_any_case(axis: Axis, size: i
     network = agreed(scales(operator), skip)
     relays = [name for name, kind in named(network) if kind == "relay"]
     assert relays == (["h", "z"] if skip == "relay" else ["z"])
-    (gain,) = [p.weight for p in network.inputs_of("b") if p.source == "z"]
+    (gain,) = [p.weight for p in network.inputs_of("readout") if p.source == "z"]
     places = {"channel": (4, 1, 1), "height": (1, 3, 1), "width": (1, 1, 2), "space": (1, 3, 2)}
     np.testing.assert_array_equal(gain, np.broadcast_to(operator.gain.reshape(places[axis]), (4, 3, 2)).reshape(-1))
+
+
+@pytest.mark.parametrize("skip", SKIPS)
+def test_a_sum_that_is_scaled_twice_and_needed_elsewhere_has_one_relay(skip: Skip) -> None:
+    made = Random(44)
+    graph = graph_of(
+        ("input", IMAGE, ""),
+        ("z", made.conv(4, 4), "input"),
+        ("a", NEURON, "z"),
+        ("one", made.scale("channel", 4), "z"),
+        ("two", made.scale("space", 6), "z"),
+        ("sum", Add(), "one two a"),
+        ("readout", Readout(), "sum"),
+    )
+    network = agreed(graph, skip)
+    assert [name for name, kind in named(network) if kind == "relay"] == ["z"]
+    assert sources(network, "a")[0][:2] == (("z", "one-to-one") if skip == "relay" else ("input", "conv2d"))
 
 
 @pytest.mark.parametrize("terms", [1, 3])
@@ -221,7 +256,7 @@ def test_a_gain_of_powers_of_two_is_that_many_projections_of_powers_of_two(terms
     exact = Random(41).scale("space", 6)
     gain = np.array([1.0, -0.5, 3.0, 0.0, 1.25, -7.0]) if terms == 3 else np.array([1.0, -0.5, 4.0, 0.0, 2.0, -8.0])
     network = agreed(scales(replace(exact, gain=gain, terms=terms)), "relay")
-    gains = [p.weight for p in network.inputs_of("b") if p.source == "z"]
+    gains = [p.weight for p in network.inputs_of("readout") if p.source == "z"]
     assert len(gains) == terms
     assert all(np.all(is_power_of_two(weight)) for weight in gains)
     np.testing.assert_array_equal(np.sum(gains, axis=0), np.tile(gain, 4))

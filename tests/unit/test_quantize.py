@@ -33,6 +33,7 @@ from neuro_deploy.numerics.powers import is_power_of_two
 from neuro_deploy.numerics.registers import RELAY, STATE_LIMIT, THRESHOLD, THRESHOLD_SHIFT, WEIGHT
 from neuro_deploy.passes import Quantize, Skip, lowered
 from neuro_deploy.passes.gains import whole_gains
+from neuro_deploy.passes.scale import largest_scale, on_threshold
 
 SKIPS: tuple[Skip, ...] = ("relay", "recompute")
 SMALL = MixerConfig((8, 12), 2, 2, 6, (1, 2), alpha=2, classes=5)
@@ -208,6 +209,20 @@ def paired(network: Network, fixed: FixedNetwork) -> list[tuple[Projection, Fixe
     return pairs
 
 
+def test_a_relay_of_many_inputs_at_full_range_stays_within_24_bits() -> None:
+    graph = graph_of(
+        ("input", Input((300,), 1 / 255, 0.0, 255), ""),
+        ("h", Dense(np.ones((4, 300)), np.zeros(4)), "input"),
+        ("a", LIF(2.0, 1.0), "h"),
+        ("b", LIF(2.0, 3.0), "h"),
+        ("readout", Readout(), "a"),
+    )
+    fixed, reports = Quantize()(lowered(graph))
+    assert (reports[0].name, reports[0].limited_by) == ("h", "24-bit states")
+    assert RELAY.high / 2.1 < state_bounds(fixed)["h"].v <= RELAY.high
+    assert_within(fixed, [run(fixed, np.full((1, 300), 255))])
+
+
 def test_the_grid_stands_on_a_whole_threshold_of_the_first_neurons() -> None:
     _, reports = Quantize()(lowered(random_mixer(SMALL, 3)))
     scale = {report.name: report.scale for report in reports}
@@ -277,12 +292,11 @@ def test_whole_weights_give_the_spikes_of_the_float_network() -> None:
         np.testing.assert_array_equal(got.spikes[name], spikes, err_msg=name)
 
 
-def test_neurons_of_tiny_gains_are_detached_and_take_no_bits_from_the_others() -> None:
+def normed(gamma: np.ndarray, beta: np.ndarray) -> Graph:
+    """A norm per position of 3 x 2, behind weights of 4 to 8 channels over spikes, that goes into neurons ``b``."""
     rng = np.random.default_rng(14)
-    gamma = np.array([1.3, 1e-6, 0.9, -1e-7, 0.0, -1.1])
-    beta = np.array([0.1, 0.77, -0.1, -0.3, 0.66, 0.2])
     norm = BatchNorm(gamma, beta, rng.normal(size=6), rng.uniform(0.5, 1.5, 6), 1e-5, "space")
-    graph = graph_of(
+    return graph_of(
         ("input", Input((4, 3, 2), 1 / 15, 0.0, 15), ""),
         ("conv", Conv2d(rng.normal(size=(4, 4, 3, 3)), rng.normal(size=4), (1, 1), (1, 1)), "input"),
         ("a", LIF(2.0, 0.5), "conv"),
@@ -293,23 +307,51 @@ def test_neurons_of_tiny_gains_are_detached_and_take_no_bits_from_the_others() -
         ("readout", Readout(), "out"),
         timesteps=8,
     )
-    network = lowered(graph)
+
+
+def test_neurons_of_tiny_gains_are_detached_and_take_no_bits_from_the_others() -> None:
+    gamma = np.array([1.3, 1e-6, 0.9, -1e-7, 0.0, 2e-6])
+    beta = np.array([0.1, 0.77, -0.1, -0.3, 0.66, 0.01])
+    network = lowered(normed(gamma, beta))
     fixed, reports = applied(Quantize(), network)
     report = next(report for report in reports if report.name == "b")
-    assert report.detached == 8 * 2
+    assert report.detached == 8 * 3
     assert report.weight_bits is not None
-    assert report.weight_bits > 6
+    assert report.weight_bits > 6 - 0.1
     (before,), (after,) = network.inputs_of("b"), fixed.inputs_of("b")
     sign = np.tile(np.sign(gamma), 8)
     np.testing.assert_array_equal(before.sign, sign)
     np.testing.assert_array_equal(after.sign, np.where(np.tile(np.abs(gamma) > 1e-3, 8), sign, 0))
-    x = rng.integers(0, 16, (30, 4, 3, 2))
+    x = np.random.default_rng(15).integers(0, 16, (30, 4, 3, 2))
     want, got = (run(net, x).spikes["b"].reshape(30, 8, 8, 6) for net in (network, fixed))
-    for position, rate in ((1, True), (3, False), (4, True)):
-        assert want[..., position].any() == rate
+    for position, fires in ((1, True), (3, False), (4, True), (5, False)):
+        assert want[..., position].any() == fires
         np.testing.assert_array_equal(got[..., position], want[..., position])
-    assert 0.05 < want[..., [0, 2, 5]].mean() < 0.95
+    assert 0.05 < want[..., [0, 2]].mean() < 0.95
     assert np.mean(want != got) < 0.02
+    real, whole = network.population("b"), fixed.population("b")
+    drive = (real.bias / np.asarray(real.v_threshold)).reshape(8, 6)
+    kept = (whole.bias / whole.threshold).reshape(8, 6)
+    np.testing.assert_allclose(kept[:, [1, 3, 5]] * 2.0, drive[:, [1, 3, 5]], rtol=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("gain", "limited_by", "detached"),
+    [(1.0, "weights", 0), (4e-4, "threshold", 0), (1e-4, "threshold", 0), (4e-5, "threshold", 8)],
+)
+def test_a_small_gain_first_costs_bits_then_its_neurons_their_unit_then_their_synapses(
+    gain: float, limited_by: str, detached: int
+) -> None:
+    gamma = np.array([1.3, 1.1, 0.9, gain, 1.0, 1.2])
+    fixed, reports = Quantize()(lowered(normed(gamma, np.array([0.1, 0.1, 0.1, 0.0, 0.1, 0.1]))))
+    report = next(report for report in reports if report.name == "b")
+    assert report.limited_by.endswith(limited_by)
+    assert report.detached == detached
+    full = next(r for r in Quantize()(lowered(normed(np.ones(6), np.zeros(6))))[1] if r.name == "b").scale
+    assert (report.scale < 0.99 * full) == (limited_by == "threshold")
+    assert report.scale >= full / 4 * 0.99
+    population = fixed.population("b")
+    assert (population.threshold.max() == THRESHOLD.high) == (limited_by == "threshold")
 
 
 def test_no_neuron_is_detached_where_gains_are_alike() -> None:
@@ -334,6 +376,34 @@ def test_a_chain_of_dense_layers_keeps_its_exponents_at_0() -> None:
     assert [projection.weight_exp for projection in fixed.projections] == [0, 0, 0]
     assert reports[0].limited_by == "bias"
     assert np.abs(fixed.projections[0].weight).max() < 127
+
+
+def lif_of(weight: np.ndarray) -> Population:
+    return Population("lif", "lif", (len(weight),), np.zeros(len(weight)), v_threshold=1e-3)
+
+
+def test_only_a_chains_weights_reach_down_to_minus_256() -> None:
+    """Elsewhere rows may be subtracted, and 256 has no place."""
+    weight = np.array([[-1.0, 0.25]])
+    synapses = [Projection("p0", "lif", weight)]
+    for symmetric, k in ((False, 256.0), (True, 254.0)):
+        scale = largest_scale(lif_of(weight), synapses, np.zeros(1), 0.0, 0, symmetric=symmetric)
+        assert (scale.k, scale.limited_by) == (k, "negative weights")
+    signed = [Projection("p0", "lif", -weight, sign=np.array([-1], np.int8))]
+    assert largest_scale(lif_of(weight), signed, np.zeros(1), 0.0, 0, symmetric=True).k == 254.0
+
+
+@pytest.mark.parametrize("firing", [0.3, 1.0, 2.0, 7.77])
+@pytest.mark.parametrize("k", [0.9, 1.0, 64.0, 250.1, 1e6])
+def test_a_scale_never_grows_when_its_threshold_becomes_whole(k: float, firing: float) -> None:
+    made = on_threshold(k, firing)
+    threshold = (64 * made * firing - 1) / 64
+    if 64 * k * firing < 65:
+        assert made == k
+        return
+    assert made <= k
+    assert threshold == pytest.approx(round(threshold), rel=0, abs=1e-9 * max(1.0, threshold))
+    assert round(threshold) == min(np.floor((64 * k * firing - 1) / 64), 131_071)
 
 
 def test_other_networks_fill_every_register_whatever_limits_the_scale() -> None:
@@ -414,5 +484,33 @@ def test_the_inputs_offset_goes_into_the_bias_of_a_padded_convolution(
         assert len(np.unique(population.bias)) > 3, "the border's bias differs from that inside"
     levels_of = np.random.default_rng(23).integers(first, levels + 1, (40, 2, 4, 5))
     want, got = (run(net, levels_of).spikes["lif"] for net in (network, fixed))
+    assert 0.05 < want.mean() < 0.95
+    assert np.mean(want != got) < 0.02
+
+
+def test_the_inputs_offset_takes_the_sign_of_its_neurons() -> None:
+    entry, operator = Input((2, 4, 5), 0.05, -1.0, 30), conv()
+    gamma = np.array([1.2, -0.7])
+    norm = BatchNorm(gamma, np.array([0.3, 0.4]), np.zeros(2), np.ones(2), 1e-5, "height")
+    graph = graph_of(
+        ("input", entry, ""),
+        ("first", operator, "input"),
+        ("norm", norm, "first"),
+        ("lif", LIF(2.0, 1.0), "norm"),
+        ("readout", Readout(), "lif"),
+    )
+    network = lowered(graph)
+    fixed, reports = Quantize()(network)
+    arrays = (
+        torch.full((1, 2, 4, 5), -1.0, dtype=torch.float64),
+        torch.tensor(operator.weight),
+        torch.tensor(operator.bias),
+    )
+    dark = torch.nn.functional.conv2d(*arrays, stride=(2, 1), padding=(1, 1)).numpy()[0]
+    gain = norm.gain[:, None]
+    current = np.sign(gain) * dark + norm.offset[:, None] / np.abs(gain)
+    np.testing.assert_array_equal(fixed.population("lif").bias, np.rint(reports[0].scale * current.reshape(-1)))
+    x = np.random.default_rng(23).integers(0, 31, (40, 2, 4, 5))
+    want, got = (run(net, x).spikes["lif"] for net in (network, fixed))
     assert 0.05 < want.mean() < 0.95
     assert np.mean(want != got) < 0.02

@@ -15,13 +15,14 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from neuro_deploy.numerics.registers import STATE_LIMIT
+from neuro_deploy.numerics.registers import ACTIVATION_SHIFT, STATE_LIMIT
 
 Array = npt.NDArray[Any]
 BLOCK = 1024
 """Neurons that go through their timesteps together, at most: their states stay in a core's first cache."""
 TOP, END, WRAP = np.float64(STATE_LIMIT), np.float64(STATE_LIMIT - 1), np.float64(2 * STATE_LIMIT)
 F32 = np.float32
+UNIT32, UNIT64 = np.float32(1 << ACTIVATION_SHIFT), np.float64(1 << ACTIVATION_SHIFT)
 LOW, ONE_STEP = np.float32(1 / 4096), np.float32(4096)
 _inner = njit(cache=True, error_model="numpy", inline="never")
 _outer = njit(cache=True, error_model="numpy", nogil=True)
@@ -35,15 +36,15 @@ def _decay32(x: Array, k: Array) -> None:
 
 
 @_inner
-def _charge32(u: Array, x: Array, factor: float) -> None:
+def _charge32(u: Array, x: Array, factor: Array) -> None:
     for i in range(u.size):
-        u[i] += F32(x[i]) * factor
+        u[i] += np.floor(F32(x[i]) * factor[i]) * UNIT32
 
 
 @_inner
-def _arrive32(u: Array, x: Array, factor: float) -> None:
+def _arrive32(u: Array, x: Array, factor: Array) -> None:
     for i in range(u.size):
-        u[i] = F32(x[i]) * factor
+        u[i] = np.floor(F32(x[i]) * factor[i]) * UNIT32
 
 
 @_inner
@@ -60,11 +61,11 @@ def _fire32(v: Array, k: Array, u: Array, bias: Array, threshold: Array, spikes:
 
 @_inner
 def _fire_short32(
-    v: Array, share: Array, x: Array, factor: float, bias: Array, threshold: Array, spikes: Array, counts: Array
+    v: Array, share: Array, x: Array, factor: Array, bias: Array, threshold: Array, spikes: Array, counts: Array
 ) -> None:
     """No decay left in u, and a decay of v whose product with it is exact as it is: share = k / 4096."""
     for i in range(v.size):
-        new = np.trunc(v[i] * share[i]) + F32(x[i]) * factor + bias[i]
+        new = np.trunc(v[i] * share[i]) + np.floor(F32(x[i]) * factor[i]) * UNIT32 + bias[i]
         fires = new > threshold[i]
         v[i] = F32(0) if fires else new
         spikes[i] = np.uint8(fires)
@@ -73,12 +74,12 @@ def _fire_short32(
 
 @_inner
 def _step64(
-    u: Array, v: Array, x: Array, factor: float, ku: Array, kv: Array, bias: Array, threshold: Array, spikes: Array,
+    u: Array, v: Array, x: Array, factor: Array, ku: Array, kv: Array, bias: Array, threshold: Array, spikes: Array,
     counts: Array,
 ) -> None:  # fmt: skip
     """Any neuron, with wrap and clip."""
     for i in range(v.size):
-        new_u = np.trunc(u[i] * ku[i]) + np.float64(x[i]) * factor
+        new_u = np.trunc(u[i] * ku[i]) + np.floor(np.float64(x[i]) * factor[i]) * UNIT64
         new_u = new_u - WRAP if new_u > TOP else new_u
         new_u = new_u + WRAP if new_u <= -TOP else new_u
         new = np.trunc(v[i] * kv[i]) + new_u + bias[i]
@@ -96,13 +97,14 @@ def lif32(
     last: int,
     width: int,
     arriving: Array,
-    factor: float,
+    factor: Array,
     bias: Array,
     threshold: Array,
     ku: Array,
     kv: Array,
     leaky: bool,
     short: bool,
+    fresh: bool,
     u: Array,
     v: Array,
     spikes: Array,
@@ -112,32 +114,34 @@ def lif32(
 ) -> None:
     """All timesteps of the blocks first to last - 1 of neurons whose states neither wrap nor clip.
 
-    width: neurons in a block. arriving: (samples, T or 1, neurons), int32 or float32; times factor it is ``a_in << 6``.
-    bias: (samples or 1, T or 1, neurons). ku, kv: (neurons,), what the decays leave, of 4096; with short, kv is that
-    divided by 4096.
-    u, v: (samples, neurons), states before and after. spikes: (samples, T, neurons), uint8, out. counts: (T, neurons),
-    uint8, added to. kept_u, kept_v: like spikes, float32, or with no samples. All else float32.
+    width: neurons in a block. arriving: (samples, T or 1, neurons), whole numbers of any type; a_in is ``floor(factor
+    arriving)``. factor, threshold: (neurons,). bias: (samples or 1, T or 1, neurons). ku, kv: (neurons,), what the
+    decays leave, of 4096; with short, kv is that divided by 4096. fresh: states are 0 before. u, v: (samples, neurons),
+    states before and after. spikes: (samples, T, neurons), uint8, out. counts: (T, neurons), uint8, added to. kept_u,
+    kept_v: like spikes, float32, or with no samples. All else float32.
     """
     samples, steps, neurons = spikes.shape
     for block in range(first, last):
         part = slice(block * width, min(neurons, (block + 1) * width))
         for s in range(samples):
+            if fresh:
+                u[s, part] = 0
+                v[s, part] = 0
             for t in range(steps):
                 x = arriving[s, min(t, arriving.shape[1] - 1), part]
                 b = bias[min(s, bias.shape[0] - 1), min(t, bias.shape[1] - 1), part]
+                fired, counted = spikes[s, t, part], counts[t, part]
                 if short:
-                    _fire_short32(
-                        v[s, part], kv[part], x, factor, b, threshold[part], spikes[s, t, part], counts[t, part]
-                    )
+                    _fire_short32(v[s, part], kv[part], x, factor[part], b, threshold[part], fired, counted)
                     if kept_u.shape[0]:
-                        _arrive32(u[s, part], x, factor)
+                        _arrive32(u[s, part], x, factor[part])
                 else:
                     if leaky:
                         _decay32(u[s, part], ku[part])
-                        _charge32(u[s, part], x, factor)
+                        _charge32(u[s, part], x, factor[part])
                     else:
-                        _arrive32(u[s, part], x, factor)
-                    _fire32(v[s, part], kv[part], u[s, part], b, threshold[part], spikes[s, t, part], counts[t, part])
+                        _arrive32(u[s, part], x, factor[part])
+                    _fire32(v[s, part], kv[part], u[s, part], b, threshold[part], fired, counted)
                 if kept_u.shape[0]:
                     kept_u[s, t, part] = u[s, part]
                 if kept_v.shape[0]:
@@ -150,11 +154,12 @@ def lif64(
     last: int,
     width: int,
     arriving: Array,
-    factor: float,
+    factor: Array,
     bias: Array,
     threshold: Array,
     ku: Array,
     kv: Array,
+    fresh: bool,
     u: Array,
     v: Array,
     spikes: Array,
@@ -167,21 +172,14 @@ def lif64(
     for block in range(first, last):
         part = slice(block * width, min(neurons, (block + 1) * width))
         for s in range(samples):
+            if fresh:
+                u[s, part] = 0
+                v[s, part] = 0
             for t in range(steps):
                 x = arriving[s, min(t, arriving.shape[1] - 1), part]
                 b = bias[min(s, bias.shape[0] - 1), min(t, bias.shape[1] - 1), part]
-                _step64(
-                    u[s, part],
-                    v[s, part],
-                    x,
-                    factor,
-                    ku[part],
-                    kv[part],
-                    b,
-                    threshold[part],
-                    spikes[s, t, part],
-                    counts[t, part],
-                )
+                fired, counted = spikes[s, t, part], counts[t, part]
+                _step64(u[s, part], v[s, part], x, factor[part], ku[part], kv[part], b, threshold[part], fired, counted)
                 if kept_u.shape[0]:
                     kept_u[s, t, part] = u[s, part]
                 if kept_v.shape[0]:
@@ -189,28 +187,7 @@ def lif64(
 
 
 @_inner
-def _put(total: Array, x: Array, factor: float, starts: bool) -> None:
-    if starts:
-        for i in range(total.size):
-            total[i] = total.dtype.type(x[i]) * factor
-    else:
-        for i in range(total.size):
-            total[i] += total.dtype.type(x[i]) * factor
-
-
-@_inner
-def _put_floored(total: Array, x: Array, factor: float, starts: bool) -> None:
-    if starts:
-        for i in range(total.size):
-            total[i] = np.floor(total.dtype.type(x[i]) * factor)
-    else:
-        for i in range(total.size):
-            total[i] += np.floor(total.dtype.type(x[i]) * factor)
-
-
-@_inner
-def _put_each(total: Array, x: Array, factor: Array, starts: bool) -> None:
-    """A factor for each, and rounded down."""
+def _put(total: Array, x: Array, factor: Array, starts: bool) -> None:
     if starts:
         for i in range(total.size):
             total[i] = np.floor(total.dtype.type(x[i]) * factor[i])
@@ -221,52 +198,42 @@ def _put_each(total: Array, x: Array, factor: Array, starts: bool) -> None:
 
 @_outer
 def add_up(
-    first: int,
-    last: int,
-    total: Array,
-    start: int,
-    stop: int,
-    sums: Array,
-    factor: Array,
-    floor: bool,
-    starts: bool,
+    first: int, last: int, total: Array, start: int, stop: int, sums: Array, factor: Array, starts: bool
 ) -> None:
     """``total[..., start:stop] = floor(factor sums)``, or added to it, in rows first to last - 1.
 
-    total: (rows, positions, channels), float32 or float64. sums: (rows or fewer, positions, stop - start); row r of
-    total takes row r * len(sums) // rows. factor: (1, 1) or (positions, stop - start). Without floor
-    all products are whole.
+    total: (rows, positions, channels), float32 or float64. sums: (rows or fewer, positions, stop - start), whole; row r
+    of total takes row r * len(sums) // rows. factor: (positions, stop - start), of total's type.
     """
     rows, positions, _ = total.shape
-    each, one = factor.shape[1] > 1, factor[0, 0]
     for row in range(first, last):
         source = row * sums.shape[0] // rows
         for position in range(positions):
-            out, x = total[row, position, start:stop], sums[source, position]
-            if each:
-                _put_each(out, x, factor[position], starts)
-            elif floor:
-                _put_floored(out, x, one, starts)
-            else:
-                _put(out, x, one, starts)
+            _put(total[row, position, start:stop], sums[source, position], factor[position], starts)
 
 
 @_inner
-def _finish(total: Array, bias: Array, counts: Array) -> None:
+def _send(total: Array, x: Array, factor: Array, bias: Array, counts: Array) -> None:
     for i in range(total.size):
-        total[i] += bias[i]
+        total[i] = np.floor(total.dtype.type(x[i]) * factor[i]) + bias[i]
         counts[i] += np.uint8(total[i] != 0)
 
 
 @_outer
-def relay(first: int, last: int, width: int, total: Array, bias: Array, counts: Array) -> None:
-    """``total += bias``; counts what is not 0. total: (samples, T or 1, neurons). counts: (T, neurons), uint8."""
+def relay(
+    first: int, last: int, width: int, arriving: Array, factor: Array, bias: Array, total: Array, counts: Array
+) -> None:
+    """``total = floor(factor arriving) + bias``, and counts what is not 0: what relays send.
+
+    arriving, total: (samples, T or 1, neurons), may be the same. factor, bias: (neurons,), of total's type. counts: (T
+    or 1, neurons), uint8.
+    """
     samples, steps, neurons = total.shape
     for block in range(first, last):
         part = slice(block * width, min(neurons, (block + 1) * width))
         for s in range(samples):
             for t in range(steps):
-                _finish(total[s, t, part], bias[part], counts[t, part])
+                _send(total[s, t, part], arriving[s, t, part], factor[part], bias[part], counts[t, part])
 
 
 @_outer

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
+import math
 import weakref
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
 
 from neuro_deploy.engines.exact import FLOAT64_EXACT, largest_states, odd_part
+from neuro_deploy.engines.native.buffers import Buffers
 from neuro_deploy.engines.native.layout import Shape, inner_shape, to_inner
-from neuro_deploy.engines.native.products import Kernel, Product, products
+from neuro_deploy.engines.native.products import Kernel, Product, joined, products
 from neuro_deploy.errors import UnsupportedError
 from neuro_deploy.network import FixedNetwork, FixedPopulation, state_bounds
 from neuro_deploy.numerics.registers import (
-    ACTIVATION_SHIFT,
     DECAY_UNITY,
     FLOAT32_EXACT,
     THRESHOLD_SHIFT,
 )
-
-UNIT = float(1 << ACTIVATION_SHIFT)
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,9 +44,9 @@ class Neurons:
 
 @dataclass(frozen=True, eq=False)
 class Intake:
-    """A product, and how its sums are added to others: see ``kernels.add_up``. merged: positions and channels as one.
+    """A product, and how its sums are added to others: see ``kernels.add_up``.
 
-    raw: the values themselves are added, since the factors are the weights.
+    factor: (1, neurons) where it reaches the whole population (merged), else (positions, channels of the window).
     """
 
     product: Product
@@ -54,14 +54,15 @@ class Intake:
     start: int
     stop: int
     merged: bool
-    raw: bool
 
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """One population: what feeds it and what it does. sums: the type in which several products are added.
+    """One population: what feeds it and what it does.
 
-    lasts: the sources that nothing reads after this.
+    sums: the type in which several products are added, and of what a relay sends. ones: (neurons,), of the type in
+    which sums enter the population. direct: the only intake, where its sums can go there as they are; with its factor
+    of that type. read: whether anything reads what it sends. lasts: the sources that nothing reads after this.
     """
 
     population: FixedPopulation
@@ -69,38 +70,35 @@ class Step:
     intakes: tuple[Intake, ...]
     neurons: Neurons
     sums: Any
+    ones: np.ndarray
+    direct: tuple[Product, np.ndarray] | None
     read: bool
     lasts: tuple[str, ...]
-
-    @property
-    def products(self) -> tuple[Product, ...]:
-        """What feeds it."""
-        return tuple(intake.product for intake in self.intakes)
-
-    @property
-    def direct(self) -> Intake | None:
-        """The only intake, where its sums can go to the neurons as they are."""
-        only = self.intakes[0] if len(self.intakes) == 1 else None
-        return only if only is not None and only.product.plain and not only.raw else None
 
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """All computed populations, in order."""
+    """All computed populations, in order. spare: memory of runs that are over."""
 
     steps: tuple[Step, ...]
+    spare: list[Buffers] = field(default_factory=list)
 
     def explain(self) -> list[dict[str, Any]]:
         """Kernel and proof of every projection and population, as plain data."""
         rows: list[dict[str, Any]] = []
         for step in self.steps:
             rows += [
-                {"part": product.projection.name, "kernel": product.kernel, "reason": product.reason}
-                for product in step.products
+                {"part": projection.name, "kernel": intake.product.kernel, "reason": intake.product.reason}
+                for intake in step.intakes
+                for projection in intake.product.projections
             ]
             kernel = "relay" if step.population.kind == "relay" else "float32" if step.neurons.narrow else "float64"
             rows.append({"part": step.population.name, "kernel": f"{kernel} neurons", "reason": step.neurons.reason})
         return rows
+
+    def lend(self) -> Buffers:
+        """Memory of an earlier run that is over, or none yet."""
+        return self.spare.pop() if self.spare else Buffers()
 
 
 _PLANS: weakref.WeakKeyDictionary[FixedNetwork, dict[tuple[str, Kernel | None], Plan]] = weakref.WeakKeyDictionary()
@@ -120,26 +118,31 @@ def plan(network: FixedNetwork, device: torch.device, forced: Kernel | None) -> 
 
 
 def _step(network: FixedNetwork, population: FixedPopulation, device: torch.device, forced: Kernel | None) -> Step:
-    fed = [
+    each = [
         product
         for projection in network.inputs_of(population.name)
         for product in products(network, projection, device, forced)
     ]
-    largest = sum(product.largest for product in fed)
-    if population.kind == "relay":
-        largest += int(np.abs(population.bias).max())
+    fed = joined(network, each) if forced is None else tuple(each)
+    relay = population.kind == "relay"
+    largest = sum(product.largest for product in fed) + (int(np.abs(population.bias).max()) if relay else 0)
     if largest >= FLOAT64_EXACT:
         raise UnsupportedError(
             f"sums reach {largest:,}, beyond exact arithmetic", where=population.name, hint="use the reference engine"
         )
-    dtype = np.float32 if largest < FLOAT32_EXACT else np.float64
+    sums = np.float32 if largest < FLOAT32_EXACT else np.float64
+    neurons = _neurons(network, population)
+    entering = sums if relay else np.float32 if neurons.narrow else np.float64
     last_reader = {p.source: q.name for q in network.computed for p in network.inputs_of(q.name)}
+    intakes = tuple(_intake(population, product, sums) for product in fed)
     return Step(
         population,
         inner_shape(population.shape),
-        tuple(_intake(population, product, dtype) for product in fed),
-        _neurons(network, population),
-        dtype,
+        intakes,
+        neurons,
+        sums,
+        np.ones(population.neurons, entering),
+        _direct(intakes, sums, entering),
         population.name in last_reader,
         tuple(name for name, reader in last_reader.items() if reader == population.name),
     )
@@ -148,14 +151,22 @@ def _step(network: FixedNetwork, population: FixedPopulation, device: torch.devi
 def _intake(population: FixedPopulation, product: Product, dtype: Any) -> Intake:
     merged = product.channels is None
     start, stop = product.channels or (0, population.neurons if merged else population.shape[0])
-    factor, raw = np.full((1, 1), product.factor), product.projection.geometry.kind == "one-to-one"
-    if raw:
-        weight = product.weight.cpu().numpy() * product.factor
-        uniform = bool(np.all(weight == weight.flat[0]))
-        factor = weight.reshape(-1)[:1, None] if uniform else weight.reshape(-1, stop - start)
+    positions = 1 if merged else math.prod(product.target[:-1])
+    factor = np.full((positions, stop - start), product.factor)
+    if product.projection.geometry.kind == "one-to-one":
+        factor *= product.weight.cpu().numpy().reshape(factor.shape)
     if product.sign is not None:
-        factor = factor * product.sign.cpu().numpy().reshape(-1, stop - start)
-    return Intake(product, factor.astype(dtype), start, stop, merged, raw)
+        factor *= product.sign.cpu().numpy().reshape(factor.shape)
+    return Intake(product, factor.astype(dtype), start, stop, merged)
+
+
+def _direct(intakes: Sequence[Intake], sums: Any, entering: Any) -> tuple[Product, np.ndarray] | None:
+    """The only intake, if its sums reach all neurons at once and are exact in the type in which they enter."""
+    if len(intakes) != 1 or not intakes[0].merged or intakes[0].product.delay:
+        return None
+    if np.dtype(entering).itemsize < np.dtype(sums).itemsize:
+        return None
+    return intakes[0].product, intakes[0].factor[0].astype(entering)
 
 
 def _neurons(network: FixedNetwork, population: FixedPopulation) -> Neurons:

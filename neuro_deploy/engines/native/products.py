@@ -12,7 +12,8 @@ saturates; where it fails, int8 is not taken.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal
 
@@ -21,6 +22,7 @@ import torch
 
 from neuro_deploy.engines.exact import FLOAT64_EXACT, largest_sum
 from neuro_deploy.engines.native import kernels
+from neuro_deploy.engines.native.buffers import Buffers
 from neuro_deploy.engines.native.layout import Shape, inner_shape, to_inner
 from neuro_deploy.engines.native.threads import share
 from neuro_deploy.errors import UnsupportedError, UsageError
@@ -39,60 +41,76 @@ UNFOLDED = 2**24
 
 @dataclass(frozen=True, eq=False)
 class Product:
-    """The synapses of one projection that have one delay, ready to run.
+    """The synapses of a projection that have one delay, ready to run; or of several that are alike, as one product.
 
     weight: int8, int16, float32 or float64: (sources, targets) where rows of sources meet it, (targets, sources) along
-    height, width or space, (neurons,) one to one. factor: what sums are multiplied by; floor: and then rounded down.
-    sign: (targets,), or None. target: inner shape of what it reaches. channels: of the target, None for all.
-    largest: of the magnitudes of partial sums.
+    height, width or space, (neurons,) one to one. factor: what sums are multiplied by, and then rounded down. sign:
+    (targets,), or None. target: inner shape of what it reaches. channels: of the target, None for all. largest: of the
+    magnitudes of partial sums.
     """
 
-    projection: FixedProjection
+    projections: tuple[FixedProjection, ...]
     delay: int
     kernel: Kernel
     reason: str
     weight: torch.Tensor
     factor: float
-    floor: bool
     sign: torch.Tensor | None
     target: Shape
     channels: tuple[int, int] | None
     largest: int
 
     @property
-    def plain(self) -> bool:
-        """Whether its sums need only the factor, and reach the whole target."""
-        return not (self.floor or self.delay or self.sign is not None or self.channels)
+    def projection(self) -> FixedProjection:
+        """The first one."""
+        return self.projections[0]
 
-    def sums(self, values: torch.Tensor) -> torch.Tensor:
-        """(samples, T or 1, *target): int32 or the kernel's type. values: (samples, T or 1, *inner source shape)."""
+    def sums(self, values: Mapping[str, torch.Tensor], buffers: Buffers) -> torch.Tensor:
+        """(samples, T or 1, *target): int32, the kernel's type, or one to one the values themselves.
+
+        values: population -> (samples, T or 1, *inner source shape).
+        """
         geometry = self.projection.geometry
-        channels = geometry.source_channels
-        x = values if channels is None or geometry.kind == "dense" else values[..., channels[0] : channels[1]]
+        x = self._entering(values, buffers)
         lead = x.shape[:2]
         if geometry.kind == "dense":
-            sums = self._rows(x.reshape(lead.numel(), -1))
+            sums = self._rows(x.reshape(lead.numel(), -1), buffers)
         elif geometry.kind == "conv2d":
-            sums = self._convolved(x.flatten(0, 1))
+            sums = self._convolved(x.flatten(0, 1), buffers)
         elif geometry.kind == "one-to-one":  # the weights are factors of what is added up
             sums = x
         elif geometry.axis == "channel":
-            sums = self._rows(x.reshape(-1, x.shape[-1]))
+            sums = self._rows(x.reshape(-1, x.shape[-1]), buffers)
         else:
-            sums = self._along(x, str(geometry.axis))
+            sums = self._along(x, str(geometry.axis), buffers)
+        if len(self.projections) > 1:
+            buffers.give(x.numpy())
         return sums.reshape(*lead, *self.target)
 
-    def _rows(self, rows: torch.Tensor) -> torch.Tensor:
+    def _entering(self, values: Mapping[str, torch.Tensor], buffers: Buffers) -> torch.Tensor:
+        """The sources' channels, those of several sources behind one another."""
+        parts = []
+        for projection in self.projections:
+            channels, x = projection.geometry.source_channels, values[projection.source]
+            whole = channels is None or projection.geometry.kind == "dense"
+            parts.append(x if whole or channels is None else x[..., channels[0] : channels[1]])
+        if len(parts) == 1:
+            return parts[0]
+        shape = (*parts[0].shape[:-1], sum(part.shape[-1] for part in parts))
+        return torch.cat(parts, dim=-1, out=torch.from_numpy(buffers.take(shape, np.uint8)))
+
+    def _rows(self, rows: torch.Tensor, buffers: Buffers) -> torch.Tensor:
         """rows: (n, sources) -> (n, targets)."""
+        shape = (len(rows), self.weight.shape[1])
         if self.kernel == "int8":
-            return _int8_product(rows if rows.dtype == torch.int8 else rows.view(torch.int8), self.weight)
+            return int8_product(_bytes(rows), self.weight, torch.from_numpy(buffers.take(shape, np.int32)))
         if self.kernel == "gather":
-            out = torch.empty((len(rows), self.weight.shape[1]), dtype=torch.int32)
-            share(kernels.gather, len(rows), rows.numel(), rows.contiguous().numpy(), self.weight.numpy(), out.numpy())
-            return out
+            out = buffers.take(shape, np.int32)
+            share(kernels.gather, len(rows), rows.numel(), rows.contiguous().numpy(), self.weight.numpy(), out)
+            return torch.from_numpy(out)
         return rows.to(self.weight.dtype) @ self.weight
 
-    def _along(self, x: torch.Tensor, axis: str) -> torch.Tensor:
+    def _along(self, x: torch.Tensor, axis: str, buffers: Buffers) -> torch.Tensor:
         """Weights shared along height, width or space: (targets, sources) meet (..., sources, the rest)."""
         samples, steps, height, width, channels = x.shape
         shapes = {
@@ -100,9 +118,13 @@ class Product:
             "width": (samples * steps * height, width, channels),
             "space": (samples * steps, height * width, channels),
         }
-        return torch.matmul(self.weight, x.reshape(shapes[axis]).to(self.weight.dtype))
+        rows = x.reshape(shapes[axis]).to(self.weight.dtype)
+        if x.device.type != "cpu":
+            return torch.matmul(self.weight, rows)
+        out = buffers.take((len(rows), len(self.weight), rows.shape[2]), rows.numpy().dtype)
+        return torch.matmul(self.weight, rows, out=torch.from_numpy(out))
 
-    def _convolved(self, images: torch.Tensor) -> torch.Tensor:
+    def _convolved(self, images: torch.Tensor, buffers: Buffers) -> torch.Tensor:
         """images: (n, height, width, channels) -> (n, positions, targets)."""
         geometry = self.projection.geometry
         high, wide = (int(n) for n in self.projection.weight.shape[2:])
@@ -110,9 +132,11 @@ class Product:
         size = high * wide * images.shape[-1]
         some = max(1, UNFOLDED // (rows * columns * size))
         parts = []
-        for part in torch.split(images.to(torch.uint8) if images.dtype == torch.bool else images, some):
-            met = _windows(part, rows, columns, (high, wide), geometry.stride, geometry.padding)
-            parts.append(self._rows(met.reshape(-1, size)).reshape(len(part), rows * columns, -1))
+        for part in torch.split(images, some):
+            met = _windows(part, rows, columns, (high, wide), geometry.stride, geometry.padding, buffers)
+            parts.append(self._rows(met.reshape(-1, size), buffers).reshape(len(part), rows * columns, -1))
+            if met.device.type == "cpu":
+                buffers.give(met.numpy())
         return parts[0] if len(parts) == 1 else torch.cat(parts)
 
 
@@ -123,27 +147,30 @@ def _windows(
     kernel: tuple[int, int],
     stride: tuple[int, int],
     padding: tuple[int, int],
+    buffers: Buffers,
 ) -> torch.Tensor:
     """What the kernel meets at every position: (n, rows * columns, kernel height * kernel width * channels)."""
     if images.device.type == "cpu":
-        out = torch.empty((len(images), rows * columns, kernel[0] * kernel[1] * images.shape[-1]), dtype=images.dtype)
-        ends = (np.array(stride), np.array(padding), out.numpy())
-        share(
-            kernels.windows, len(images) * rows, out.numel(), images.contiguous().numpy(), rows, columns, *kernel, *ends
-        )
-        return out
+        values = images.contiguous().numpy()
+        out = buffers.take((len(images), rows * columns, kernel[0] * kernel[1] * images.shape[-1]), values.dtype)
+        ends = (np.array(stride), np.array(padding), out)
+        share(kernels.windows, len(images) * rows, out.size, values, rows, columns, *kernel, *ends)
+        return torch.from_numpy(out)
     (ph, pw), (sh, sw) = padding, stride
     padded = torch.nn.functional.pad(images, (0, 0, pw, pw, ph, ph))
     views = padded.unfold(1, kernel[0], sh).unfold(2, kernel[1], sw)[:, :rows, :columns]
     return views.permute(0, 1, 2, 4, 5, 3).reshape(len(images), rows * columns, -1)
 
 
-def _int8_product(rows: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-    """Rows (n, sources) times weights (sources, targets), int8: (n, targets), int32.
+def _bytes(rows: torch.Tensor) -> torch.Tensor:
+    """Contiguous int8. Strides of axes of one element may be anything to torch, but ``_int_mm`` reads them."""
+    signed = rows if rows.dtype == torch.int8 else rows.view(torch.int8)
+    return signed.contiguous().as_strided(signed.shape, (signed.shape[1], 1))
 
-    Strides of axes of one element may be anything to torch; ``_int_mm`` leaves its result unwritten where one is 0.
-    """
-    return torch._int_mm(*(part.contiguous().as_strided(part.shape, (part.shape[1], 1)) for part in (rows, weight)))
+
+def int8_product(rows: torch.Tensor, weight: torch.Tensor, out: torch.Tensor) -> torch.Tensor:
+    """Rows (n, sources) times weights (sources, targets), int8, both even in memory: (n, targets), int32."""
+    return torch._int_mm(rows, weight, out=out)
 
 
 @lru_cache(maxsize=1)
@@ -155,7 +182,8 @@ def int8_is_exact() -> bool:
         rows[:8], rows[8:16] = 127, -128
         weight = rng.integers(-128, 128, (600, 33)).astype(np.int8)
         weight[:, 0], weight[:, 1] = -128, 127
-        got = _int8_product(torch.from_numpy(rows), torch.from_numpy(weight)).numpy()
+        out = torch.empty((40, 33), dtype=torch.int32)
+        got = int8_product(torch.from_numpy(rows), torch.from_numpy(weight), out).numpy()
     except (RuntimeError, AttributeError):
         return False
     return bool(np.array_equal(got, rows.astype(np.int64) @ weight.astype(np.int64)))
@@ -180,6 +208,37 @@ def products(
     return tuple(_product(network, projection, delay, weight, device, forced) for delay, weight in parts)
 
 
+def joined(network: FixedNetwork, alike: Sequence[Product]) -> tuple[Product, ...]:
+    """Products along the channels, of bytes and of one factor, as one: fewer sums to add up.
+
+    A factor below 1 rounds each product's sums down, so that only whole factors can be joined.
+    """
+    groups: dict[float, list[Product]] = {}
+    others = []
+    for product in alike:
+        geometry = product.projection.geometry
+        along = geometry.axis == "channel" and product.kernel == "int8" and product.factor >= 1
+        spikes = network.population(product.projection.source).kind == "lif"
+        if along and spikes and not product.delay and product.sign is None and product.channels is None:
+            groups.setdefault(product.factor, []).append(product)
+        else:
+            others.append(product)
+    return (*(_joined(group) for group in groups.values()), *others)
+
+
+def _joined(group: Sequence[Product]) -> Product:
+    first, largest = group[0], sum(product.largest for product in group)
+    if len(group) == 1:
+        return first
+    return replace(
+        first,
+        projections=tuple(projection for product in group for projection in product.projections),
+        weight=_bytes(torch.cat([product.weight for product in group])),
+        reason=f"joined; values 0..1 and weights are bytes, |sum| <= {largest:,} < 2^31",
+        largest=largest,
+    )
+
+
 def _product(
     network: FixedNetwork,
     projection: FixedProjection,
@@ -201,14 +260,14 @@ def _product(
     if len(window) != len(shape):  # dense synapses that see a population flat are arranged for the whole of it
         sign = None if sign is None else _spread(sign, projection.geometry.targets, math.prod(shape))
         window, channels = shape, None
+    ready = torch.tensor(arranged, dtype=types[kernel], device=device)
     return Product(
-        projection,
+        (projection,),
         delay,
         kernel,
         reason,
-        torch.tensor(arranged, dtype=types[kernel], device=device),
+        _bytes(ready) if kernel == "int8" else ready,
         float(2.0 ** (exponent + halved)),
-        exponent < 0,
         None if sign is None else torch.tensor(_inner_window(sign, window), dtype=torch.float32, device=device),
         inner_shape(window),
         channels,

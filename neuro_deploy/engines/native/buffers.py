@@ -1,0 +1,38 @@
+"""Memory that is used again.
+
+An array of megabytes that is made and dropped costs its pages each time anew: more than what is computed in it.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+SLACK = 4
+"""A free buffer is taken for an array of at least this share of it."""
+
+
+class Buffers:
+    """Lends arrays; those given back are lent again."""
+
+    def __init__(self) -> None:
+        self._free: list[npt.NDArray[np.uint8]] = []
+        self._lent: dict[int, npt.NDArray[np.uint8]] = {}
+
+    def take(self, shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+        """An array that holds anything."""
+        size = math.prod(shape) * np.dtype(dtype).itemsize
+        fitting = [i for i, buffer in enumerate(self._free) if size <= buffer.size <= SLACK * size]
+        best = min(fitting, key=lambda i: self._free[i].size, default=None)
+        buffer = np.empty(max(size, 1), np.uint8) if best is None else self._free.pop(best)
+        self._lent[buffer.ctypes.data] = buffer
+        return buffer[:size].view(dtype).reshape(shape)
+
+    def give(self, array: npt.NDArray[Any]) -> None:
+        """Give back an array, or any view from its beginning; others are left alone."""
+        buffer = self._lent.pop(array.ctypes.data, None)
+        if buffer is not None:
+            self._free.append(buffer)

@@ -1,0 +1,259 @@
+"""Some samples through a plan: some timesteps at a time, population by population."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from functools import partial
+
+import numpy as np
+import torch
+
+from neuro_deploy.engines.base import RECORDABLE, Recorder, RunResult, as_sequence
+from neuro_deploy.engines.native import kernels
+from neuro_deploy.engines.native.buffers import Buffers
+from neuro_deploy.engines.native.layout import from_inner, inner_shape, to_inner
+from neuro_deploy.engines.native.plan import Plan, Step
+from neuro_deploy.engines.native.products import Product
+from neuro_deploy.engines.native.threads import share
+from neuro_deploy.network import FixedNetwork
+from neuro_deploy.numerics.registers import BIAS_EXPONENT, IntArray
+
+LANES = 64
+"""Blocks of neurons are multiples of this, so that compiled loops have no odd ends."""
+
+
+class Run:
+    """values: population -> what it sends, (samples, T or 1, *inner shape).
+
+    One timestep stands for all of them where nothing before it changes: static samples, and relays of such. These are
+    computed once (still). tails: of delayed products, the sums that arrive in timesteps to come.
+    """
+
+    def __init__(
+        self,
+        network: FixedNetwork,
+        plan: Plan,
+        inputs: IntArray,
+        device: torch.device,
+        record: Collection[str],
+        at_once: int,
+    ) -> None:
+        self.network, self.plan, self.device, self.at_once = network, plan, device, at_once
+        self.samples = len(inputs)
+        self.recorder = Recorder("native", network, inputs, record)
+        sequence = as_sequence(network, inputs)
+        self.static = sequence.strides[1] == 0 or network.timesteps == 1
+        self.entering = self._entering(sequence[:, :1] if self.static else sequence)
+        self.buffers: Buffers = plan.lend()
+        self.values: dict[str, torch.Tensor] = {}
+        self.still: dict[str | Product, torch.Tensor] = {}
+        self.tails: dict[Product, torch.Tensor] = {}
+        self.states: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+        self.counts: dict[str, np.ndarray] = {}
+        self.kept: dict[tuple[str, str], np.ndarray] = {}
+
+    def result(self) -> RunResult:
+        """Compute all timesteps of all populations."""
+        steps = self.network.timesteps
+        for start in range(0, steps, self.at_once):
+            self._some(start, min(steps, start + self.at_once))
+        for step in self.plan.steps:
+            name, shape = step.population.name, step.population.shape
+            arrays = {
+                what: from_inner(self.kept[name, what], shape) for what in RECORDABLE if (name, what) in self.kept
+            }
+            self.recorder.add(step.population, arrays, partial(_outside, self.counts[name], shape))
+        self.plan.spare.append(self.buffers)
+        return self.recorder.result()
+
+    def _entering(self, sequence: IntArray) -> torch.Tensor:
+        """The encoded samples, in the order inside: bytes where they fit."""
+        entry = self.network.population(self.network.entry)
+        inside = to_inner(np.ascontiguousarray(sequence), entry.shape)
+        if self.network.encoding.mode == "bias":
+            return torch.tensor(inside << BIAS_EXPONENT, device=self.device)
+        fits = inside.min() >= -128 and inside.max() <= 127
+        dtype = torch.int8 if fits and self.device.type == "cpu" else torch.float32
+        return torch.tensor(inside, dtype=dtype, device=self.device).reshape(
+            *inside.shape[:2], *inner_shape(entry.shape)
+        )
+
+    def _some(self, start: int, stop: int) -> None:
+        """Timesteps start to stop - 1 of all populations."""
+        if self.network.encoding.mode != "bias":
+            self.values[self.network.entry] = self.entering if self.static else self.entering[:, start:stop]
+        for step in self.plan.steps:
+            if step.population.kind == "relay":
+                self._relay(step, start, stop)
+            else:
+                self._neurons(step, start, stop)
+            for name in step.lasts:
+                value = self.values.pop(name, None)
+                if value is not None and name not in self.still and value.device.type == "cpu":
+                    self.buffers.give(value.numpy())
+
+    def _relay(self, step: Step, start: int, stop: int) -> None:
+        name, counts = step.population.name, self._counts(step)[start:stop]
+        value = self.still.get(name)
+        if value is None:
+            value = self._sent(step, stop - start, counts)
+        else:
+            counts += self._once(step)
+        if step.read:
+            self.values[name] = value
+        flat = value.flatten(2).cpu().numpy()
+        for what in RECORDABLE:
+            if self.recorder.wants(step.population, what):
+                self._keep(step, what)[:, start:stop] = flat != 0 if what == "spikes" else flat
+
+    def _sent(self, step: Step, steps: int, counts: np.ndarray) -> torch.Tensor:
+        """What a relay sends, (samples, T or 1, *shape); counted."""
+        x, factor = self._arriving(step, steps)
+        static = all(self._static(intake.product) for intake in step.intakes)
+        mine = x.dtype == step.sums and step.direct is None
+        total = x if mine else self.buffers.take(x.shape, step.sums)
+        here = np.zeros((1, step.population.neurons), np.uint8) if static else counts
+        jobs, width = _blocks(step)
+        share(kernels.relay, jobs, x.size, width, x, factor, step.neurons.bias, total, here)
+        if not mine:
+            self._let_go(step, x)
+        value = torch.from_numpy(total).to(self.device).reshape(*total.shape[:2], *step.shape)
+        if static:
+            counts += here
+            self.counts[f"{step.population.name} once"] = here
+            self.still[step.population.name] = value
+        return value
+
+    def _once(self, step: Step) -> np.ndarray:
+        """Counts of a relay that sends the same at every timestep."""
+        return self.counts[f"{step.population.name} once"]
+
+    def _neurons(self, step: Step, start: int, stop: int) -> None:
+        population, neurons, steps = step.population, step.neurons, stop - start
+        x, factor = self._arriving(step, steps)
+        dtype = np.float32 if neurons.narrow else np.float64
+        u, v, fresh = self._states(step, dtype)
+        spikes = self.buffers.take((self.samples, steps, population.neurons), np.uint8)
+        wanted = [what for what in ("u", "v") if self.recorder.wants(population, what)]
+        kept = {what: np.empty(spikes.shape if what in wanted else (0, 0, 0), dtype) for what in ("u", "v")}
+        parameters = (self._bias(step, start, stop, dtype), neurons.threshold, neurons.ku, neurons.kv)
+        flags = (neurons.leaky, neurons.short, fresh) if neurons.narrow else (fresh,)
+        ends = (u, v, spikes, self._counts(step)[start:stop], kept["u"], kept["v"])
+        loop, (jobs, width) = kernels.lif32 if neurons.narrow else kernels.lif64, _blocks(step)
+        share(loop, jobs, spikes.size, width, x, factor, *parameters, *flags, *ends)
+        self._let_go(step, x)
+        for what in wanted:
+            self._keep(step, what)[:, start:stop] = kept[what]
+        if self.recorder.wants(population, "spikes"):
+            self._keep(step, "spikes")[:, start:stop] = spikes
+        if self.at_once >= self.network.timesteps:
+            self.buffers.give(u)
+            self.buffers.give(v)
+        if step.read:
+            shape = (self.samples, steps, *step.shape)
+            self.values[population.name] = torch.from_numpy(spikes).to(self.device).reshape(shape)
+        else:
+            self.buffers.give(spikes)
+
+    def _states(self, step: Step, dtype: type) -> tuple[np.ndarray, np.ndarray, bool]:
+        """(u, v, whether they are to be taken for 0): (samples, neurons) each."""
+        name, shape = step.population.name, (self.samples, step.population.neurons)
+        if name in self.states:
+            return (*self.states[name], False)
+        u, v = self.buffers.take(shape, dtype), self.buffers.take(shape, dtype)
+        if self.at_once < self.network.timesteps:
+            self.states[name] = u, v
+        return u, v, True
+
+    def _bias(self, step: Step, start: int, stop: int, dtype: type) -> np.ndarray:
+        """What enters v: (samples or 1, T or 1, neurons)."""
+        bias = step.neurons.bias[None, None]
+        if not self.network.driven(step.population):
+            return bias
+        data = (self.entering if self.static else self.entering[:, start:stop]).flatten(2).cpu().numpy()
+        driven: np.ndarray = (bias + data).astype(dtype)
+        return driven
+
+    def _arriving(self, step: Step, steps: int) -> tuple[np.ndarray, np.ndarray]:
+        """(what arrives, (samples, T or 1, neurons); the factor of each neuron, after which it is rounded down)."""
+        if step.direct is not None:
+            product, factor = step.direct
+            return self._sums(product).flatten(2).cpu().numpy(), factor
+        return self._sum(step, steps), step.ones
+
+    def _let_go(self, step: Step, x: np.ndarray) -> None:
+        """Give back what arrived, unless it is somebody's value or of use again."""
+        product = step.direct[0] if step.direct else None
+        if product is None or not (product in self.still or product.projection.geometry.kind == "one-to-one"):
+            self.buffers.give(x)
+
+    def _static(self, product: Product) -> bool:
+        """Whether its sums are the same at every timestep."""
+        source = product.projection.source
+        entry = source == self.network.entry and self.static and self.network.encoding.mode != "bias"
+        return not product.delay and (entry or source in self.still)
+
+    def _sums(self, product: Product) -> torch.Tensor:
+        """The product's sums, (samples, T or 1, *target); those of static sources are made once."""
+        if product in self.still:
+            return self.still[product]
+        sums = product.sums(self.values, self.buffers)
+        if self._static(product):
+            self.still[product] = sums
+        return sums
+
+    def _sum(self, step: Step, steps: int) -> np.ndarray:
+        """All that arrives, added up: (samples, T or 1, neurons), in the step's type."""
+        length = 1 if all(self._static(intake.product) for intake in step.intakes) else steps
+        total = self.buffers.take((self.samples, length, step.population.neurons), step.sums)
+        starts = bool(step.intakes) and step.intakes[0].merged
+        if not starts:
+            total[:] = 0
+        for intake in step.intakes:
+            product = intake.product
+            part = self._sums(product)
+            part = self._delayed(product, part, steps) if product.delay else part
+            positions = len(intake.factor)
+            rows = total.reshape(self.samples * length, positions, -1)
+            x = part.reshape(-1, positions, intake.stop - intake.start).cpu().numpy()
+            share(kernels.add_up, len(rows), x.size, rows, intake.start, intake.stop, x, intake.factor, starts)
+            starts = False
+            if not (product in self.still or product.projection.geometry.kind == "one-to-one"):
+                self.buffers.give(x)
+        return total
+
+    def _delayed(self, product: Product, part: torch.Tensor, steps: int) -> torch.Tensor:
+        """The sums that arrive now; the latest ones wait."""
+        whole = part.expand(-1, steps, *part.shape[2:])
+        waiting = self.tails.get(product)
+        if waiting is None:
+            shape = (self.samples, product.delay, *part.shape[2:])
+            waiting = torch.zeros(shape, dtype=part.dtype, device=self.device)
+        both = torch.cat([waiting, whole], dim=1)
+        self.tails[product] = both[:, steps:]
+        return both[:, :steps]
+
+    def _counts(self, step: Step) -> np.ndarray:
+        name = step.population.name
+        if name not in self.counts:
+            self.counts[name] = np.zeros((self.network.timesteps, step.population.neurons), np.uint8)
+        return self.counts[name]
+
+    def _keep(self, step: Step, what: str) -> np.ndarray:
+        key = step.population.name, what
+        if key not in self.kept:
+            shape = (self.samples, self.network.timesteps, step.population.neurons)
+            self.kept[key] = np.empty(shape, np.uint8 if what == "spikes" else np.int64)
+        return self.kept[key]
+
+
+def _blocks(step: Step) -> tuple[int, int]:
+    """(blocks of neurons, neurons in one): few enough in each for all threads to have some."""
+    neurons = step.population.neurons
+    width = min(kernels.BLOCK, -(-neurons // (LANES * torch.get_num_threads())) * LANES)
+    return -(-neurons // width), width
+
+
+def _outside(counts: np.ndarray, shape: tuple[int, ...]) -> IntArray:
+    """Counts in the order outside, int64."""
+    return from_inner(counts, shape).astype(np.int64)
