@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
 import os
 import shutil
@@ -11,48 +9,16 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import h5py
 import numpy as np
 import pytest
 import torch
+from commands import cli, cli_json
 from conftest import Trained
 
-from neuro_deploy.cli import main
-
-
-@dataclass(frozen=True)
-class Done:
-    """What a command printed."""
-
-    stdout: str
-    stderr: str
-
-
 COMMANDS = ["demo", "train", "convert", "inspect", "map", "run", "verify", "profiles", "doctor", "setup-lava"]
-
-
-def cli(*arguments: object, code: int = 0) -> Done:
-    """Type a command, in this process: a process of its own would import torch each time, for seconds."""
-    stdout, stderr = io.StringIO(), io.StringIO()
-    with (
-        pytest.MonkeyPatch.context() as patch,
-        contextlib.redirect_stdout(stdout),
-        contextlib.redirect_stderr(stderr),
-    ):
-        patch.setattr(sys, "argv", ["neuro-deploy", *map(str, arguments)])
-        with pytest.raises(SystemExit) as left:
-            main()
-    done = Done(stdout.getvalue(), stderr.getvalue())
-    assert (left.value.code or 0) == code, f"{arguments}: exit {left.value.code}\n{done.stdout}\n{done.stderr}"
-    return done
-
-
-def cli_json(*arguments: object, code: int = 0) -> Any:
-    return json.loads(cli(*arguments, "--json", code=code).stdout)
 
 
 @pytest.mark.parametrize("module", ["torch", "lava", "h5py", "numpy", "sklearn", "scipy"])
@@ -209,7 +175,7 @@ def test_one_changed_weight_is_found(digits_net: Path, trained: Trained, tmp_pat
 
 def test_profiles_doctor_and_setup_lava() -> None:
     listed = cli_json("profiles")["profiles"]
-    assert [profile["name"] for profile in listed] == ["loihi1", "loihi2"]
+    assert [profile["name"] for profile in listed] == ["hala-point", "kapoho-point", "loihi1", "loihi2"]
     assert cli_json("profiles", "loihi2")["quantities"]["core.synapse_memory"]["value"] == 12_000
     assert "SynMem" in cli("profiles", "loihi2").stdout
     report = cli_json("doctor")
@@ -286,7 +252,7 @@ def test_misuse_of_every_command_exits_1_with_one_message(broken: Path, digits_n
         ["demo", "-o", digits_net],
     ]
     usage = [
-        ["train", "mixer", "--data", "digits", "-o", out / "x.pt"],
+        ["train", "resnet", "--data", "digits", "-o", out / "x.pt"],
         ["map", digits_net, "--profile", "loihi3"],
         ["run", digits_net, "--data", "cifar"],
         ["verify", digits_net, "--data", "digits", "--against", "nengo"],

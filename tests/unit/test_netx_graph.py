@@ -593,7 +593,7 @@ REFUSED: list[tuple[str, str, Edit, str]] = [
     ("source", "small", put(f"{Q}/source", ["x"], dtype="S1"), "projection/0/source: names population 'x', which does"),
     ("no target", "small", gone(f"{Q}/target"), "projection/0/target: is missing"),
     ("out of readout", "small", _windows_of_the_readout, "projection/3/source: leads out of a readout"),
-    ("circle of one", "small", _circle, "form a circle that no windows|cycle"),
+    ("circle of one", "small", _circle, r"projection: projections form a cycle \(readout -> readout\)"),
     ("into input", "small", _reversed, r"projection: projections form a cycle \(input -> h\.0 -> input\)"),
     (
         "weight shape",

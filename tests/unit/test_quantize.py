@@ -337,7 +337,7 @@ def test_neurons_of_tiny_gains_are_detached_and_take_no_bits_from_the_others() -
 
 @pytest.mark.parametrize(
     ("gain", "limited_by", "detached"),
-    [(1.0, "weights", 0), (4e-4, "threshold", 0), (1e-4, "threshold", 0), (4e-5, "threshold", 8)],
+    [(1.0, "weights", 0), (4e-4, "threshold", 0), (1.5e-4, "threshold", 0), (4e-5, "threshold", 8)],
 )
 def test_a_small_gain_first_costs_bits_then_its_neurons_their_unit_then_their_synapses(
     gain: float, limited_by: str, detached: int
