@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from neuro_deploy.network import FixedNetwork
-from neuro_deploy.passes.scale import QuantizedPopulation
+from neuro_deploy.passes.report import QuantizedPopulation
 
 
 @dataclass(frozen=True)

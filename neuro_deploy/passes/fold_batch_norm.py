@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from neuro_deploy.errors import UnsupportedError
-from neuro_deploy.graph import Axial, BatchNorm, Conv2d, Dense, Graph, Node
+from neuro_deploy.graph import Axial, BatchNorm, Conv2d, Dense, Graph, Node, Operator
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ def output_axis(weights: Dense | Conv2d | Axial) -> str:
     return weights.axis if isinstance(weights, Axial) else "channel"
 
 
-def without(graph: Graph, merged: dict[str, str], changed: dict[str, Dense | Conv2d | Axial]) -> Graph:
+def without(graph: Graph, merged: Mapping[str, str], changed: Mapping[str, Operator]) -> Graph:
     """The graph without merged nodes, whose readers read what they are merged into; some operators changed."""
     nodes = [
         replace(

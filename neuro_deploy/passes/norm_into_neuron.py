@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from neuro_deploy.errors import UnsupportedError
 from neuro_deploy.graph import LIF, Axial, BatchNorm, Conv2d, Dense, Graph, Node
+from neuro_deploy.passes.fold_batch_norm import without
 
 
 @dataclass(frozen=True)
@@ -40,16 +41,7 @@ class NormIntoNeuron:
             if isinstance(source.operator, Dense | Conv2d | Axial) and len(graph.readers(source.name)) == 1:
                 merged[node.name] = source.name
                 neurons[readers[0].name] = _scaled(readers[0], node.operator)
-        nodes = [
-            replace(
-                node,
-                operator=neurons.get(node.name, node.operator),
-                inputs=tuple(merged.get(source, source) for source in node.inputs),
-            )
-            for node in graph.nodes
-            if node.name not in merged
-        ]
-        return replace(graph, nodes=tuple(nodes))
+        return without(graph, merged, neurons)
 
 
 def _scaled(node: Node, norm: BatchNorm) -> LIF:

@@ -2,66 +2,33 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from typing import Literal, get_args
 
 import numpy as np
-import numpy.typing as npt
 
-from neuro_deploy.errors import RangeError, UnsupportedError, UsageError
+from neuro_deploy.errors import UnsupportedError, UsageError
 from neuro_deploy.network import (
     BiasEncoding,
-    Bounds,
     FixedNetwork,
     FixedPopulation,
     FixedProjection,
     Network,
     Population,
-    Projection,
-    population_bounds,
     reach,
     sent_by_relay,
 )
 from neuro_deploy.network.bounds import Sent
-from neuro_deploy.numerics.powers import is_power_of_two
-from neuro_deploy.numerics.registers import (
-    BIAS,
-    BIAS_EXPONENT,
-    DECAY_UNITY,
-    RELAY,
-    STATE_LIMIT,
-    THRESHOLD,
-    THRESHOLD_SHIFT,
-    WEIGHT_EXPONENT,
-)
-from neuro_deploy.passes.gains import whole_gains
-from neuro_deploy.passes.scale import (
-    FloatArray,
-    QuantizedPopulation,
-    Scale,
-    largest_scale,
-    on_threshold,
-    own_units,
-    whole_bias,
-    whole_threshold,
-    whole_weights,
-)
+from neuro_deploy.numerics.registers import WEIGHT_EXPONENT
+from neuro_deploy.passes.fixing import Fixed, fixed_at
+from neuro_deploy.passes.fixing import excess as excess_of
+from neuro_deploy.passes.intake import Intake, by_bias, is_chain, shifts
+from neuro_deploy.passes.report import STATES, QuantizedPopulation, check_resolution, report_of
+from neuro_deploy.passes.scale import Scale, largest_scale, on_threshold
 
 InputMode = Literal["graded", "bias"]
-STATES = "24-bit states"
-HINTS = {
-    STATES: "many inputs of full range meet in a neuron: --input bias, or train with fewer input levels",
-    "bias": "biases are large beside the weights, as with inputs of many levels: --input bias, or fewer levels",
-}
 SHRINK = 1.0001
 """A little more than needed, so that rounding does not undo it."""
-LEFT_OUT = 0.5
-"""Below this factor a neuron is nearer to the truth without its synapses."""
-MIN_WEIGHT_BITS = 4
-"""Below this, a conversion is refused rather than left without weights."""
 
 
 @dataclass(frozen=True)
@@ -107,30 +74,6 @@ class Quantize:
         return fixed, tuple(made.reports)
 
 
-@dataclass(frozen=True, eq=False)
-class _Intake:
-    """What a population gets. synapses: from spikes and the input, whose scaling is folded in. relayed: from relays.
-
-    current: the largest current that the host puts into the bias; None where spikes come in.
-    """
-
-    population: Population
-    synapses: tuple[Projection, ...]
-    relayed: tuple[Projection, ...]
-    bias: FloatArray
-    current: float | None = None
-
-
-@dataclass(frozen=True, eq=False)
-class _Fixed:
-    """A population at some scale, its projections, and how far its states go. detached: neurons without synapses."""
-
-    population: FixedPopulation
-    projections: tuple[FixedProjection, ...]
-    bounds: Bounds
-    detached: int
-
-
 class _Quantizing:
     """Takes populations in order. scales: of what relays send. sent: the values that populations can send."""
 
@@ -144,9 +87,9 @@ class _Quantizing:
         self.base: float | None = None
         self.scales: dict[str, float] = {}
         self.sent: dict[str, Sent] = {p.name: (0, 1) for p in network.populations if p.kind == "lif"}
-        self.chain = _is_chain(network)
+        self.chain = is_chain(network)
         self.graded = {p.name for p in network.populations if p.kind == "relay"}
-        self.on_grid = {p.source for p in network.projections if p.source in self.graded and _shifts(p)}
+        self.on_grid = {p.source for p in network.projections if p.source in self.graded and shifts(p)}
 
     def add(self, population: Population) -> None:
         """Quantize a population and what feeds it.
@@ -173,15 +116,15 @@ class _Quantizing:
             )
         self.populations.append(fixed.population)
         self.projections += fixed.projections
-        self.reports.append(_report(intake, scale, fixed, self.scales))
+        self.reports.append(report_of(intake, scale, fixed, self.scales))
 
-    def intake(self, population: Population) -> _Intake:
+    def intake(self, population: Population) -> Intake:
         projections = self.network.inputs_of(population.name)
         entry = self.network.populations[0].name
         driven = [p for p in projections if p.source == entry]
         relayed = tuple(p for p in projections if p.source in self.graded)
         if driven and self.mode == "bias":
-            return _by_bias(self.network, population)
+            return by_bias(self.network, population)
         unknown = [p.source for p in relayed if p.source not in self.scales]
         if unknown:
             raise UnsupportedError(
@@ -196,9 +139,9 @@ class _Quantizing:
             for p in projections
             if p.source not in self.graded
         )
-        return _Intake(population, tuple(synapses), relayed, bias)
+        return Intake(population, tuple(synapses), relayed, bias)
 
-    def fitted(self, intake: _Intake) -> tuple[Scale, _Fixed]:
+    def fitted(self, intake: Intake) -> tuple[Scale, Fixed]:
         """The largest scale that keeps states within 24 bits, and the population at it."""
         synapses = intake.synapses if intake.current is None else ()
         exponent = WEIGHT_EXPONENT.high if self.shifted(intake) else 0
@@ -207,28 +150,28 @@ class _Quantizing:
         )
         scale = self.grounded(intake, self.resolved(intake, scale))
         while True:
-            fixed = self.at(intake, scale)
-            excess = _excess(fixed.population, fixed.bounds)
+            fixed = fixed_at(intake, scale, self.scales, self.sent, self.network.timesteps, chain=self.chain)
+            excess = excess_of(fixed.population, fixed.bounds)
             if excess <= 1:
                 break
             scale = self.grounded(intake, Scale(scale.k / (excess * SHRINK), STATES))
         if self.base is None and intake.population.name in self.on_grid:
             self.base = scale.k
-        _check_resolution(intake, scale, fixed)
+        check_resolution(intake, scale, fixed)
         return scale, fixed
 
-    def shifted(self, intake: _Intake) -> bool:
+    def shifted(self, intake: Intake) -> bool:
         """Whether relays feed this population through shifts, so that its scale is theirs."""
-        return any(_shifts(p) for p in intake.relayed)
+        return any(shifts(p) for p in intake.relayed)
 
-    def resolved(self, intake: _Intake, scale: Scale) -> Scale:
+    def resolved(self, intake: Intake, scale: Scale) -> Scale:
         """No finer than the relays, where they say what there is to resolve."""
         if not self.shifted(intake) and (intake.synapses or not intake.relayed):
             return scale
-        most = max(self.scales[p.source] for p in intake.relayed if _shifts(p) or not self.shifted(intake))
+        most = max(self.scales[p.source] for p in intake.relayed if shifts(p) or not self.shifted(intake))
         return Scale(most, "relays") if most < scale.k else scale
 
-    def grounded(self, intake: _Intake, scale: Scale) -> Scale:
+    def grounded(self, intake: Intake, scale: Scale) -> Scale:
         """The largest scale up to this one that the population may have: on the grid, or on a whole threshold."""
         population = intake.population
         on_grid = population.name in self.on_grid or self.shifted(intake)
@@ -247,164 +190,3 @@ class _Quantizing:
             if projection.source in self.on_grid and target.kind == "lif" and np.ndim(target.v_threshold) == 0:
                 return target.tau * float(target.v_threshold)
         return 1.0
-
-    def at(self, intake: _Intake, scale: Scale) -> _Fixed:
-        source, k = intake.population, scale.k
-        synapses = () if intake.current is not None else intake.synapses
-        unit = own_units(source, synapses, intake.bias, k)
-        population = FixedPopulation(
-            source.name,
-            source.kind,
-            source.shape,
-            whole_bias(source, unit * intake.bias if intake.current is None else np.zeros_like(intake.bias), k),
-            whole_threshold(source, scale, unit),
-            v_decay=np.asarray(_decay(source)),
-        )
-        detached = unit < LEFT_OUT
-        largest = None if self.chain else _largest_of_kind(synapses)
-        projections = [_fixed(_without(p, detached), k, largest) for p in synapses]
-        projections += [_fixed(p, k / self.scales[p.source], {}) for p in intake.relayed]
-        host = 0 if intake.current is None else min(math.ceil(k * intake.current) + 1, BIAS.high) << BIAS_EXPONENT
-        reached = reach(population, projections, self.sent)
-        bounds = population_bounds(population, reached, self.network.timesteps, host)
-        return _Fixed(population, tuple(projections), bounds, int(np.count_nonzero(detached)))
-
-
-def _without(projection: Projection, detached: npt.NDArray[np.bool_]) -> Projection:
-    """The projection without its synapses on detached neurons: (neurons of the population,)."""
-    if projection.sign is None or not np.any(detached):
-        return projection
-    return replace(projection, sign=np.where(detached[projection.geometry.targets], np.int8(0), projection.sign))
-
-
-def _is_chain(network: Network) -> bool:
-    """Whether each population feeds the next one by dense synapses, and nothing else."""
-    steps = [(before.name, after.name) for before, after in pairwise(network.populations)]
-    geometries = [p.geometry for p in network.projections]
-    plain = all(g.kind == "dense" and not (g.source_channels or g.target_channels) for g in geometries)
-    return plain and steps == [(p.source, p.target) for p in network.projections]
-
-
-def _shifts(projection: Projection) -> bool:
-    return bool(np.all(is_power_of_two(projection.weight)))
-
-
-def _kind(projection: Projection) -> tuple[object, ...]:
-    geometry = projection.geometry
-    return geometry.kind, geometry.axis, geometry.target_channels
-
-
-def _largest_of_kind(synapses: Sequence[Projection]) -> dict[tuple[object, ...], float]:
-    """The largest weight of projections along the channels into the same neurons: a joined layer has one exponent."""
-    largest: dict[tuple[object, ...], float] = {}
-    for projection in synapses:
-        if projection.geometry.axis == "channel":
-            top = float(np.abs(projection.weight).max())
-            largest[_kind(projection)] = max(top, largest.get(_kind(projection), 0.0))
-    return largest
-
-
-def _fixed(projection: Projection, k: float, largest: dict[tuple[object, ...], float] | None) -> FixedProjection:
-    """Synapses of weight k times the projection's, with the exponent that makes them fill the register.
-
-    largest: weights that are to fit too, by kind of projection. None: exponent 0.
-    """
-    if largest is not None:
-        weight, exponent = whole_gains(projection, k, largest.get(_kind(projection), 0.0))
-    else:
-        weight, exponent = whole_weights(projection.weight, k), 0
-    return FixedProjection(
-        projection.source, projection.target, weight, exponent, geometry=projection.geometry, sign=projection.sign
-    )
-
-
-def _by_bias(network: Network, population: Population) -> _Intake:
-    """The first layer, which the host computes."""
-    entry, projections = network.populations[0].name, network.inputs_of(population.name)
-    if population.kind != "lif":
-        raise UnsupportedError(
-            f"is fed by the input itself; input by bias needs {_hidden(population)}", where=population.name
-        )
-    alone = len(projections) == 1 and sum(p.source == entry for p in network.projections) == 1
-    if not alone or projections[0].geometry.kind != "dense" or projections[0].sign is not None:
-        raise UnsupportedError(
-            "is fed by the input and more, or through shared weights; input by bias needs one dense layer there",
-            where=population.name,
-            hint="--input graded",
-        )
-    current = network.encoding.largest_image(projections[0].weight, population.bias)
-    return _Intake(population, projections, (), population.bias, current)
-
-
-def _hidden(population: Population) -> str:
-    return "a hidden layer" if population.kind == "readout" else "a layer of LIF neurons there, with --input graded"
-
-
-def _decay(population: Population) -> int:
-    decay = DECAY_UNITY / population.tau if population.kind == "lif" else 0.0
-    if decay != round(decay):
-        raise UnsupportedError(
-            f"tau {population.tau:g} needs a decay of {decay:g} parts of {DECAY_UNITY}, whole numbers are allowed",
-            where=population.name,
-            hint="tau 1, 2, 4, ... are exact",
-        )
-    return int(decay)
-
-
-def _excess(population: FixedPopulation, bounds: Bounds) -> float:
-    """How many times too far u or v can go; at most 1 is proven to be safe.
-
-    A LIF neuron's v that is clipped at the top spikes and is reset, as the float neuron is: only its lowest v counts.
-    """
-    if population.kind == "relay":
-        return bounds.v / RELAY.high
-    u_excess = bounds.u / (STATE_LIMIT - 1)
-    if population.kind == "readout":
-        return max(u_excess, bounds.v / (THRESHOLD.high << THRESHOLD_SHIFT))
-    return max(u_excess, bounds.v_low / (STATE_LIMIT - 1))
-
-
-def _check_resolution(intake: _Intake, scale: Scale, fixed: _Fixed) -> None:
-    """Weights that a limit shrinks to nothing would make a network that computes something else."""
-    bits = _weight_bits(intake, fixed)
-    if bits is not None and bits < MIN_WEIGHT_BITS:
-        raise RangeError(
-            f"the limit of {scale.limited_by} leaves weights of {bits:.1f} bits; at least {MIN_WEIGHT_BITS} are wanted",
-            where=intake.population.name,
-            hint=HINTS.get(scale.limited_by, "check the source's biases, batch norms and thresholds"),
-        )
-
-
-def _weight_bits(intake: _Intake, fixed: _Fixed) -> float | None:
-    """Bits that the largest weight fills; None without weights that could."""
-    if intake.current is not None or not any(np.any(p.weight) for p in intake.synapses):
-        return None
-    largest = max(float(np.abs(p.weight).max()) for p in fixed.projections[: len(intake.synapses)])
-    return round(float(1 + np.log2(largest / 2)), 2) if largest else 0.0
-
-
-def _report(intake: _Intake, scale: Scale, fixed: _Fixed, scales: dict[str, float]) -> QuantizedPopulation:
-    bits = _weight_bits(intake, fixed)
-    threshold = fixed.population.threshold
-    lowest, highest = int(threshold.min()), int(threshold.max())
-    return QuantizedPopulation(
-        name=intake.population.name,
-        scale=float(scale.k),
-        limited_by=scale.limited_by,
-        weight_bits=bits,
-        weight_error=None if bits is None else _weight_error(intake.synapses, fixed.projections, scale.k),
-        threshold=None if intake.population.kind != "lif" else lowest if lowest == highest else [lowest, highest],
-        v_decay=int(fixed.population.v_decay),
-        worst_u=fixed.bounds.u,
-        worst_v=fixed.bounds.v,
-        relays={p.source: scales[p.source] / scale.k for p in intake.relayed},
-        detached=fixed.detached,
-    )
-
-
-def _weight_error(synapses: Sequence[Projection], fixed: Sequence[FixedProjection], k: float) -> float:
-    """The largest rounding, in percent of the largest weight."""
-    pairs = list(zip(synapses, fixed, strict=False))
-    largest = max(float(np.abs(p.weight).max()) for p, _ in pairs)
-    error = max(float(np.abs(whole.weight * 2.0**whole.weight_exp - k * p.weight).max()) for p, whole in pairs)
-    return round(100 * error / (k * largest), 3)

@@ -20,8 +20,7 @@ f is below one half, its synapses are left out (sign 0), which is then nearer to
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -45,33 +44,6 @@ class Scale:
 
     k: float
     limited_by: str
-
-
-@dataclass(frozen=True)
-class QuantizedPopulation:
-    """What quantization did to a population.
-
-    scale: k. weight_bits: bits that the largest weight fills, None where nothing but relays or the host feeds it.
-    weight_error: largest rounding of a weight, in percent of the largest weight. threshold: one for all neurons, or
-    [lowest, highest]. worst_u, worst_v: proven largest magnitudes, of 2^23. relays: scales of the relays that feed it,
-    relative to its own. detached: neurons of so small a gain that their synapses are left out.
-    """
-
-    name: str
-    scale: float
-    limited_by: str
-    weight_bits: float | None
-    weight_error: float | None
-    threshold: int | list[int] | None
-    v_decay: int
-    worst_u: int
-    worst_v: int
-    relays: dict[str, float]
-    detached: int
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data."""
-        return asdict(self)
 
 
 def bias_register(population: Population) -> Register:

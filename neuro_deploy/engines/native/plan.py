@@ -13,8 +13,9 @@ import torch
 
 from neuro_deploy.engines.exact import FLOAT64_EXACT, largest_states, odd_part
 from neuro_deploy.engines.native.buffers import Buffers
+from neuro_deploy.engines.native.choice import joined, products
 from neuro_deploy.engines.native.layout import Shape, inner_shape, to_inner
-from neuro_deploy.engines.native.products import Kernel, Product, joined, products
+from neuro_deploy.engines.native.products import Kernel, Product
 from neuro_deploy.errors import UnsupportedError
 from neuro_deploy.network import FixedNetwork, FixedPopulation, state_bounds
 from neuro_deploy.numerics.registers import (

@@ -1,40 +1,22 @@
-"""Weighted sums of spikes: for each projection the fastest kernel that is proven exact for it.
-
-    int8      spikes and weights as bytes, sums in int32: even weights are halved. Proof: |sum| < 2^31
-    gather    adds up the weights of those that spike: for few spikes. Proof: |sum| < 2^31
-    float32   whole numbers in floating point. Proof: the sum of all magnitudes stays below 2^24
-    float64   the same, below 2^53
-
-The library that multiplies bytes is tried once per process on sums at the edges, since processors exist on which it
-saturates; where it fails, int8 is not taken.
-"""
+"""Weighted sums of spikes, of one projection or of several that are alike."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 import torch
 
-from neuro_deploy.engines.exact import FLOAT64_EXACT, largest_sum
 from neuro_deploy.engines.native import kernels
 from neuro_deploy.engines.native.buffers import Buffers
-from neuro_deploy.engines.native.layout import Shape, inner_shape, to_inner
+from neuro_deploy.engines.native.layout import Shape
 from neuro_deploy.engines.native.threads import share
-from neuro_deploy.errors import UnsupportedError, UsageError
-from neuro_deploy.network import FixedNetwork, FixedPopulation, FixedProjection
-from neuro_deploy.numerics.registers import FLOAT32_EXACT, IntArray
+from neuro_deploy.network import FixedProjection
 
 Kernel = Literal["int8", "gather", "float32", "float64"]
 KERNELS: tuple[Kernel, ...] = ("int8", "gather", "float32", "float64")
-INT8 = (-128, 127)
-INT32_END = 2**31
-FEW = 0.02
-"""Share of spikes below which adding rows beats multiplying bytes (measured: docs/performance.md)."""
 UNFOLDED = 2**24
 """Numbers that a convolution unfolds at a time."""
 
@@ -103,7 +85,7 @@ class Product:
         """rows: (n, sources) -> (n, targets)."""
         shape = (len(rows), self.weight.shape[1])
         if self.kernel == "int8":
-            return int8_product(_bytes(rows), self.weight, torch.from_numpy(buffers.take(shape, np.int32)))
+            return int8_product(even_bytes(rows), self.weight, torch.from_numpy(buffers.take(shape, np.int32)))
         if self.kernel == "gather":
             out = buffers.take(shape, np.int32)
             share(kernels.gather, len(rows), rows.numel(), rows.contiguous().numpy(), self.weight.numpy(), out)
@@ -162,7 +144,7 @@ def _windows(
     return views.permute(0, 1, 2, 4, 5, 3).reshape(len(images), rows * columns, -1)
 
 
-def _bytes(rows: torch.Tensor) -> torch.Tensor:
+def even_bytes(rows: torch.Tensor) -> torch.Tensor:
     """Contiguous int8. Strides of axes of one element may be anything to torch, but ``_int_mm`` reads them."""
     signed = rows if rows.dtype == torch.int8 else rows.view(torch.int8)
     return signed.contiguous().as_strided(signed.shape, (signed.shape[1], 1))
@@ -171,188 +153,3 @@ def _bytes(rows: torch.Tensor) -> torch.Tensor:
 def int8_product(rows: torch.Tensor, weight: torch.Tensor, out: torch.Tensor) -> torch.Tensor:
     """Rows (n, sources) times weights (sources, targets), int8, both even in memory: (n, targets), int32."""
     return torch._int_mm(rows, weight, out=out)
-
-
-@lru_cache(maxsize=1)
-def int8_is_exact() -> bool:
-    """Whether this processor's product of bytes is exact at the edges: tried once."""
-    try:
-        rng = np.random.default_rng(0)
-        rows = rng.integers(0, 2, (40, 600)).astype(np.int8)
-        rows[:8], rows[8:16] = 127, -128
-        weight = rng.integers(-128, 128, (600, 33)).astype(np.int8)
-        weight[:, 0], weight[:, 1] = -128, 127
-        out = torch.empty((40, 33), dtype=torch.int32)
-        got = int8_product(torch.from_numpy(rows), torch.from_numpy(weight), out).numpy()
-    except (RuntimeError, AttributeError):
-        return False
-    return bool(np.array_equal(got, rows.astype(np.int64) @ weight.astype(np.int64)))
-
-
-def products(
-    network: FixedNetwork, projection: FixedProjection, device: torch.device, forced: Kernel | None = None
-) -> tuple[Product, ...]:
-    """The products of a projection, one for every delay that occurs. forced: the kernel to take wherever it is exact.
-
-    Raises:
-        UnsupportedError: sums too large for exact arithmetic in float64.
-        UsageError: no such kernel.
-    """
-    if forced is not None and forced not in KERNELS:
-        raise UsageError(f"no kernel {forced!r}; kernels: {', '.join(KERNELS)}")
-    if projection.delay.ndim == 0:
-        parts = [(int(projection.delay), projection.weight)]
-    else:
-        delays = np.unique(projection.delay)
-        parts = [(int(d), np.where(projection.delay == d, projection.weight, 0)) for d in delays]
-    return tuple(_product(network, projection, delay, weight, device, forced) for delay, weight in parts)
-
-
-def joined(network: FixedNetwork, alike: Sequence[Product]) -> tuple[Product, ...]:
-    """Products along the channels, of bytes and of one factor, as one: fewer sums to add up.
-
-    A factor below 1 rounds each product's sums down, so that only whole factors can be joined.
-    """
-    groups: dict[float, list[Product]] = {}
-    others = []
-    for product in alike:
-        geometry = product.projection.geometry
-        along = geometry.axis == "channel" and product.kernel == "int8" and product.factor >= 1
-        spikes = network.population(product.projection.source).kind == "lif"
-        if along and spikes and not product.delay and product.sign is None and product.channels is None:
-            groups.setdefault(product.factor, []).append(product)
-        else:
-            others.append(product)
-    return (*(_joined(group) for group in groups.values()), *others)
-
-
-def _joined(group: Sequence[Product]) -> Product:
-    first, largest = group[0], sum(product.largest for product in group)
-    if len(group) == 1:
-        return first
-    return replace(
-        first,
-        projections=tuple(projection for product in group for projection in product.projections),
-        weight=_bytes(torch.cat([product.weight for product in group])),
-        reason=f"joined; values 0..1 and weights are bytes, |sum| <= {largest:,} < 2^31",
-        largest=largest,
-    )
-
-
-def _product(
-    network: FixedNetwork,
-    projection: FixedProjection,
-    delay: int,
-    weight: IntArray,
-    device: torch.device,
-    forced: Kernel | None,
-) -> Product:
-    largest = largest_sum(network, projection)
-    exponent = projection.weight_exp
-    able = _able(network, projection, weight, largest << max(exponent, 0), device)
-    kernel, reason = _chosen(able, forced)
-    halved = kernel == "int8" and not np.any(weight % 2)
-    types = {"int8": torch.int8, "gather": torch.int16, "float32": torch.float32, "float64": torch.float64}
-    arranged = _arranged(network, projection, weight // 2 if halved else weight)
-    window, channels = projection.geometry.target_window, projection.geometry.target_channels
-    sign = projection.sign
-    shape = network.population(projection.target).shape
-    if len(window) != len(shape):  # dense synapses that see a population flat are arranged for the whole of it
-        sign = None if sign is None else _spread(sign, projection.geometry.targets, math.prod(shape))
-        window, channels = shape, None
-    ready = torch.tensor(arranged, dtype=types[kernel], device=device)
-    return Product(
-        (projection,),
-        delay,
-        kernel,
-        reason,
-        _bytes(ready) if kernel == "int8" else ready,
-        float(2.0 ** (exponent + halved)),
-        None if sign is None else torch.tensor(_inner_window(sign, window), dtype=torch.float32, device=device),
-        inner_shape(window),
-        channels,
-        largest << max(exponent, 0),
-    )
-
-
-def _able(
-    network: FixedNetwork, projection: FixedProjection, weight: IntArray, largest: int, device: torch.device
-) -> dict[Kernel, str]:
-    """The kernels that are exact here, each with its proof."""
-    geometry = projection.geometry
-    rows = geometry.kind in ("dense", "conv2d") or geometry.axis == "channel"
-    source = network.population(projection.source)
-    low, high = _sent(network, source)
-    spikes = source.kind != "relay" and (low, high) == (0, 1)
-    small = np.all(weight % 2 == 0) or (INT8[0] <= weight.min() and weight.max() <= INT8[1])
-    able: dict[Kernel, str] = {}
-    bytes_fit = source.kind != "relay" and INT8[0] <= low and high <= INT8[1] and bool(small)
-    if rows and device.type == "cpu" and bytes_fit and largest < INT32_END and int8_is_exact():
-        able["int8"] = f"values {low}..{high} and weights are bytes, |sum| <= {largest:,} < 2^31"
-    if rows and device.type == "cpu" and spikes and largest < INT32_END:
-        able["gather"] = f"one-bit spikes, |sum| <= {largest:,} < 2^31"
-    if largest < FLOAT32_EXACT:
-        able["float32"] = f"|partial sum| <= {largest:,} < 2^24"
-    if largest < FLOAT64_EXACT:
-        able["float64"] = f"|partial sum| <= {largest:,} < 2^53"
-    if not able:
-        raise UnsupportedError(
-            f"sums reach {largest:,}, beyond exact arithmetic",
-            where=projection.name,
-            hint="run it on the reference engine",
-        )
-    return able
-
-
-def _sent(network: FixedNetwork, source: FixedPopulation) -> tuple[int, int]:
-    """Lowest and highest value that a population other than a relay sends."""
-    encoding = network.encoding
-    if source.kind == "input" and encoding.mode == "graded":
-        return min(encoding.first, 0), max(encoding.levels, 0)
-    return 0, 1
-
-
-def _chosen(able: dict[Kernel, str], forced: Kernel | None) -> tuple[Kernel, str]:
-    if forced in able:
-        return forced, f"forced; {able[forced]}"
-    for kernel in ("int8", "float32", "float64"):
-        if kernel in able:
-            return kernel, able[kernel]
-    return "gather", able["gather"]
-
-
-def _inner_window(values: IntArray, window: tuple[int, ...]) -> IntArray:
-    """(neurons of a window,), in the order inside."""
-    return np.moveaxis(values.reshape(window), 0, -1).reshape(-1) if len(window) == 3 else values
-
-
-def _arranged(network: FixedNetwork, projection: FixedProjection, weight: IntArray) -> IntArray:
-    """The weights as ``Product`` wants them."""
-    geometry = projection.geometry
-    if geometry.kind == "one-to-one":
-        full = np.broadcast_to(weight, math.prod(geometry.source_window))
-        return _inner_window(full, geometry.source_window).reshape(inner_shape(geometry.source_window))
-    if geometry.kind == "conv2d":
-        return np.ascontiguousarray(weight.transpose(2, 3, 1, 0).reshape(-1, weight.shape[0]))
-    if geometry.kind == "axial":
-        return np.ascontiguousarray(weight.T) if geometry.axis == "channel" else weight
-    return _arranged_dense(network, projection, weight)
-
-
-def _arranged_dense(network: FixedNetwork, projection: FixedProjection, weight: IntArray) -> IntArray:
-    """Dense weights over all neurons of the source, both ends in the order inside: (sources, targets)."""
-    geometry = projection.geometry
-    source, target = (network.population(name).shape for name in (projection.source, projection.target))
-    columns = _spread(weight, geometry.sources, math.prod(source)).T
-    window = geometry.target_window
-    if len(window) != len(target):
-        columns, window = _spread(columns, geometry.targets, math.prod(target)), target
-    inside = to_inner(columns, window)
-    return np.ascontiguousarray(to_inner(np.ascontiguousarray(inside.T), source).T)
-
-
-def _spread(values: IntArray, part: slice, size: int) -> IntArray:
-    """(..., part) -> (..., size), 0 elsewhere."""
-    whole = np.zeros((*values.shape[:-1], size), values.dtype)
-    whole[..., part] = values
-    return whole
