@@ -76,10 +76,6 @@ def _naming(file: SafeFile, populations: set[str]) -> Iterator[None]:
     """Give what the network's own checks refuse the file's name and the HDF5 path."""
     try:
         yield
-    except RecursionError as error:
-        raise FormatError(
-            "form a circle that no windows of channels open", where=file.where(schema.PROJECTIONS)
-        ) from error
     except (UnsupportedError, RangeError) as error:
         where = error.where or ""
         if where in populations:

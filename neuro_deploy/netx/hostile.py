@@ -219,7 +219,9 @@ class SafeFile:
         return values
 
     def field(self, layer: str, field: Field) -> IntArray:
-        """A dataset that must fit its register, or its default; fractions are cut off, as the stock reader does.
+        """A dataset that must fit its register, or its default.
+
+        Fractions are cut off, as the stock reader does, unless the field wants whole numbers.
 
         Raises:
             FormatError: missing without a default, or beyond the register.
@@ -227,8 +229,9 @@ class SafeFile:
         path = f"{layer}/{field.path}"
         if field.default is not None and not self.has(path):
             return np.asarray(field.default)
+        values = self.numbers(path).astype(np.float64)
         try:
-            return field.register.check(np.trunc(self.numbers(path).astype(np.float64)), self.where(path))
+            return field.register.check(values if field.whole else np.trunc(values), self.where(path))
         except RangeError as error:
             raise FormatError(error.what, where=error.where, hint="the file is broken or not NetX") from error
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,15 +21,17 @@ from neuro_deploy.network import (
 )
 from neuro_deploy.network.topology import check_timesteps
 from neuro_deploy.netx import schema
+from neuro_deploy.netx.chain_conv import read_conv
+from neuro_deploy.netx.chain_neurons import read_neurons
 from neuro_deploy.netx.graph_reader import read_graph
 from neuro_deploy.netx.hostile import SafeFile, opened
 from neuro_deploy.netx.meta import Meta, read_meta
 from neuro_deploy.netx.stock import stock_weight
-from neuro_deploy.numerics.registers import DECAY_UNITY, MAX_NEURONS, NEVER, IntArray
+from neuro_deploy.numerics.registers import MAX_NEURONS, NEVER, IntArray
 
 
 def read(path: str | Path, timesteps: int | None = None) -> FixedNetwork:
-    """Read a NetX graph, or a chain of input, flatten and dense layers; nothing in the file is trusted.
+    """Read a NetX graph, or a chain of input, flatten, dense and conv layers; nothing in the file is trusted.
 
     timesteps: overrides what the file says; a stock file without ``/simulation/tSample`` says nothing and runs 32.
 
@@ -52,13 +54,6 @@ def _stock_timesteps(file: SafeFile) -> int:
     return int(file.field(schema.STOCK_SIMULATION, schema.STOCK_TIMESTEPS).reshape(-1)[0])
 
 
-@dataclass(frozen=True)
-class _Neuron:
-    threshold: IntArray
-    u_decay: IntArray
-    v_decay: IntArray
-
-
 class _Chain:
     """Builds populations and projections layer by layer."""
 
@@ -69,6 +64,7 @@ class _Chain:
         self.projections: list[FixedProjection] = []
         self.encoding: InputEncoding | None = None
         self.shape: tuple[int, ...] | None = None
+        self.flat = False
 
     def network(self, timesteps: int) -> FixedNetwork:
         for index, layer in enumerate(self._layers()):
@@ -80,12 +76,10 @@ class _Chain:
                 )
             if kind == "input" and index:
                 raise FormatError("an input layer stands only first", where=self.file.where(layer))
-            if kind == "input":
-                self._input(layer)
-            if kind == "dense":
-                self._dense(layer)
+            read_layer = {"input": self._input, "flatten": self._flatten, "dense": self._dense, "conv": self._conv}
+            read_layer[kind](layer)
         if not self.projections or self.encoding is None:
-            raise FormatError("no dense layer", where=self.file.where("layer"))
+            raise FormatError("no dense or conv layer", where=self.file.where("layer"))
         self._mark_output()
         if self.meta:
             self._check_meta(self.meta)
@@ -119,15 +113,22 @@ class _Chain:
         return (f"layer/{i}" for i in range(len(names)))
 
     def _shape(self, layer: str) -> tuple[int, ...]:
-        shape = self.file.numbers(f"{layer}/shape").reshape(-1)
+        path = f"{layer}/shape"
+        self._check_count(path, 3)
+        shape = self.file.numbers(path).reshape(-1)
         sizes = tuple(int(n) for n in shape)
-        whole = len(sizes) <= 3 and min(sizes) >= 1 and bool(np.all(shape == np.trunc(shape)))
-        if not whole or math.prod(sizes) > MAX_NEURONS:
+        if min(sizes) < 1 or np.any(shape != np.trunc(shape)) or math.prod(sizes) > MAX_NEURONS:
             raise FormatError(
                 f"is {shape}; one to three sizes of at least 1, together at most {MAX_NEURONS:,}, are wanted",
-                where=self.file.where(f"{layer}/shape"),
+                where=self.file.where(path),
             )
         return sizes
+
+    def _check_count(self, path: str, most: int) -> None:
+        count = math.prod(self.file.declared(path)[0])
+        if count > most:
+            wanted = "one is" if most == 1 else f"at most {most} are"
+            raise FormatError(f"holds {count:,} numbers, {wanted} wanted", where=self.file.where(path))
 
     def _name(self, fallback: str) -> str:
         names = self.meta.populations if self.meta else ()
@@ -144,71 +145,102 @@ class _Chain:
             weight = self._number(f"{layer}/weight", schema.INPUT_WEIGHT_DEFAULT)
             offset = self._number(f"{layer}/bias", 0)
             self.encoding = BiasEncoding(name, self.shape, np.asarray(float(weight)), np.asarray(float(offset)))
-        self.populations.append(self._population(name, self.shape, self._neuron(layer), np.asarray(0)))
+        self.populations.append(read_neurons(self.file, layer, name, self.shape, biased=False))
 
     def _number(self, path: str, default: int) -> int:
         if not self.file.has(path):
             return default
-        value = self.file.numbers(path)
-        if value.size != 1:
-            raise FormatError(f"holds {value.size} numbers, one is wanted", where=self.file.where(path))
-        return int(value.item())
+        self._check_count(path, 1)
+        return int(self.file.numbers(path).item())
+
+    def _flatten(self, layer: str) -> None:
+        """Changes no neuron: the next layer sees them in a row. Its shape, which Lava does not read, must be theirs."""
+        shape = self.populations[-1].shape if self.populations else self.shape
+        said = self._shape(layer) if self.file.has(f"{layer}/shape") else shape
+        if shape and said and math.prod(said) != math.prod(shape):
+            raise FormatError(f"is {said}, the layer before has shape {shape}", where=self.file.where(f"{layer}/shape"))
+        self.flat = True
 
     def _dense(self, layer: str) -> None:
         if self.file.has(f"{layer}/weight/imag") or self.file.has(f"{layer}/weight_rec"):
             raise UnsupportedError("complex and recurrent weights are not run", where=self.file.where(layer))
-        shape = (math.prod(self._shape(layer)),)
-        written = self.file.field(layer, schema.WEIGHT)
-        flat = written.ndim == 1 and written.size % shape[0] == 0
-        if not flat and (written.ndim != 2 or len(written) != shape[0]):
-            raise FormatError(
-                f"has shape {written.shape}, which does not fit {shape[0]} neurons",
-                where=self.file.where(f"{layer}/weight"),
-            )
-        weight = stock_weight(written.reshape(shape[0], -1), self.file.where(f"{layer}/weight"))
+        outputs = math.prod(self._shape(layer))
+        inputs = self._inputs(layer, outputs)
         if not self.populations:
-            self._graded_or_spikes(weight.weight.shape[1])
-        source = self.populations[-1]
-        if source.neurons != weight.weight.shape[1]:
-            raise FormatError(
-                f"takes {weight.weight.shape[1]} inputs, the layer before has {source.neurons} neurons",
-                where=self.file.where(f"{layer}/weight"),
-            )
+            self._graded_or_spikes(inputs)
+        source = self._source_in_a_row(layer, inputs)
+        where = self.file.where(f"{layer}/weight")
+        weight = stock_weight(self.file.field(layer, schema.WEIGHT).reshape(outputs, inputs), where)
         name = self._name(layer.replace("/", "."))
-        bias = self.file.field(layer, schema.BIAS_FIELD)
-        population = self._population(name, shape, self._neuron(layer), bias)
-        delay = self._delay(layer, weight.weight.shape)
+        population = read_neurons(self.file, layer, name, (outputs,))
+        delay = self._delay(layer, (outputs, inputs))
         self.populations.append(population)
         self.projections.append(FixedProjection(source.name, name, weight.weight, weight.weight_exp, delay))
+        self.flat = False
+
+    def _inputs(self, layer: str, outputs: int) -> int:
+        """How many inputs the weights of so many neurons take: (neurons, inputs), or flattened."""
+        written, _ = self.file.declared(f"{layer}/weight")
+        flat = len(written) == 1 and written[0] % outputs == 0
+        if 0 in written or not (flat or (len(written) == 2 and written[0] == outputs)):
+            raise FormatError(
+                f"has shape {written}, which does not fit {outputs} neurons", where=self.file.where(f"{layer}/weight")
+            )
+        return math.prod(written) // outputs
+
+    def _source_in_a_row(self, layer: str, inputs: int) -> FixedPopulation:
+        source = self.populations[-1]
+        if source.neurons != inputs:
+            raise FormatError(
+                f"takes {inputs} inputs, the layer before has {source.neurons} neurons",
+                where=self.file.where(f"{layer}/weight"),
+            )
+        if len(source.shape) > 1 and source.kind != "input" and not self.flat:
+            raise FormatError(
+                f"takes neurons in a row, the layer before has shape {source.shape} and no flatten layer behind it",
+                where=self.file.where(layer),
+            )
+        return source
+
+    def _conv(self, layer: str) -> None:
+        if self.meta:
+            raise FormatError("a chain with /meta has dense layers only", where=self.file.where(layer))
+        source, shape = self._source_in_space(layer), self._shape(layer)
+        if len(shape) != 3:
+            raise FormatError(
+                f"is {shape}; (channels, height, width) is wanted", where=self.file.where(f"{layer}/shape")
+            )
+        if not self.file.has(f"{layer}/neuron"):
+            raise FormatError("is missing", where=self.file.where(f"{layer}/neuron"))
+        synapses = read_conv(self.file, layer, source.shape, shape)
+        name = layer.replace("/", ".")
+        self.populations.append(read_neurons(self.file, layer, name, shape))
+        self.projections += [
+            FixedProjection(source.name, name, weight, geometry=geometry) for geometry, weight in synapses
+        ]
+
+    def _source_in_space(self, layer: str) -> FixedPopulation:
+        if self.flat:
+            raise UnsupportedError("a conv layer behind a flatten layer", where=self.file.where(layer))
+        if not self.populations:
+            if self.shape is None:
+                raise UnsupportedError(
+                    "a conv layer without an input layer, whose shape would say what comes in",
+                    where=self.file.where(layer),
+                )
+            self._graded_or_spikes(math.prod(self.shape))
+        source = self.populations[-1]
+        if len(source.shape) != 3:
+            raise FormatError(
+                f"is fed by a layer of shape {source.shape}; (channels, height, width) is wanted",
+                where=self.file.where(layer),
+            )
+        return source
 
     def _graded_or_spikes(self, features: int) -> None:
         shape = self.shape if self.shape and math.prod(self.shape) == features else (features,)
         self.encoding = self.meta.encoding if self.meta else SpikeEncoding(shape)
         self.populations.append(FixedPopulation(self._name("input"), "input", shape))
-
-    def _neuron(self, layer: str) -> _Neuron:
-        """The neuron group, or the stock reader's default: an integrator without leak that never spikes."""
-        if not self.file.has(f"{layer}/neuron"):
-            return _Neuron(np.asarray(NEVER), np.asarray(0), np.asarray(DECAY_UNITY))
-        kind = self.file.text(f"{layer}/neuron/type")
-        if kind not in schema.CUBA_TYPES:
-            raise UnsupportedError(
-                f"neuron type {kind!r}; this version runs {' and '.join(schema.CUBA_TYPES)}",
-                where=self.file.where(f"{layer}/neuron/type"),
-            )
-        u_decay, v_decay, threshold = (_squeezed(self.file.field(layer, field)) for field in schema.NEURON)
-        return _Neuron(threshold, u_decay, v_decay)
-
-    def _population(self, name: str, shape: tuple[int, ...], neuron: _Neuron, bias: IntArray) -> FixedPopulation:
-        return FixedPopulation(
-            name,
-            "readout" if neuron.threshold.ndim == 0 and neuron.threshold == NEVER else "lif",
-            shape,
-            _squeezed(bias),
-            neuron.threshold,
-            neuron.u_decay,
-            neuron.v_decay,
-        )
 
     def _delay(self, layer: str, shape: tuple[int, ...]) -> IntArray:
         """Per output where as many as outputs, else per input: the order in which ``create_dense`` tests."""
@@ -231,7 +263,3 @@ class _Chain:
         hidden = next((p.name for p in self.populations[:-1] if p.kind == "readout"), None)
         if hidden:
             raise UnsupportedError("never spikes, but is not the last layer", where=hidden)
-
-
-def _squeezed(array: IntArray) -> IntArray:
-    return array.reshape(()) if array.size == 1 else array.reshape(-1)

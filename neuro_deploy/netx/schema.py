@@ -23,17 +23,21 @@ MAX_LAYERS = 4096
 META_VERSION = 1
 
 CUBA_TYPES = ("CUBA", "LOIHI")
-LAYER_TYPES = ("input", "flatten", "dense")
+LAYER_TYPES = ("input", "flatten", "dense", "conv")
 """Layer types that are read; others that lava-dl writes are refused by name."""
 
 
 @dataclass(frozen=True)
 class Field:
-    """A dataset: its path below the layer, the register its values must fit, and its value where it is missing."""
+    """A dataset: its path below the layer, the register its values must fit, and its value where it is missing.
+
+    whole: fractions are refused, and not cut off.
+    """
 
     path: str
     register: Register
     default: int | None = None
+    whole: bool = False
 
 
 WEIGHT = Field("weight", STOCK_WEIGHT)
@@ -44,6 +48,13 @@ V_DECAY = Field("neuron/vDecay", DECAY)
 THRESHOLD_FIELD = Field("neuron/vThMant", THRESHOLD)
 NEURON = (U_DECAY, V_DECAY, THRESHOLD_FIELD)
 """Fields of a CUBA neuron group."""
+_EIGHT_BITS = "LAVA: PyConvModelFixed keeps it in 8 bits signed"
+KERNEL_SIZE = Register("kernel size", 1, 127, _EIGHT_BITS)
+STRIDE = Field("stride", Register("stride", 1, 127, _EIGHT_BITS), whole=True)
+PADDING = Field("padding", Register("padding", 0, 127, _EIGHT_BITS), whole=True)
+DILATION = Field("dilation", Register("dilation", 1, 127, _EIGHT_BITS), whole=True)
+GROUPS = Field("groups", Register("groups", 1, 127, _EIGHT_BITS), whole=True)
+"""Fields of a conv layer: (height, width), or one number for both; ``groups`` is one number."""
 INPUT_WEIGHT_DEFAULT = 64
 """An input layer without ``weight`` scales samples by this. Source: ``create_input``."""
 

@@ -71,11 +71,18 @@ def fixed_at(
     detached = unit < LEFT_OUT
     largest = None if chain else _largest_of_kind(synapses)
     projections = [_fixed(_without(p, detached), k, largest) for p in synapses]
-    projections += [_fixed(p, k / relays[p.source], {}) for p in intake.relayed]
+    projections += _behind_relays(intake, k, relays)
     host = 0 if intake.current is None else min(math.ceil(k * intake.current) + 1, BIAS.high) << BIAS_EXPONENT
     reached = reach(population, projections, sent)
     bounds = population_bounds(population, reached, timesteps, host)
     return Fixed(population, tuple(projections), bounds, int(np.count_nonzero(detached)))
+
+
+def _behind_relays(intake: Intake, k: float, relays: Mapping[str, float]) -> list[FixedProjection]:
+    """Synapses from relays. Of a gain's several powers of two, those too small to have a weight are left out."""
+    fixed = [_fixed(p, k / relays[p.source], {}) for p in intake.relayed]
+    some = {p.source for p in fixed if np.any(p.weight)}
+    return [p for p in fixed if np.any(p.weight) or p.source not in some]
 
 
 def _without(projection: Projection, detached: npt.NDArray[np.bool_]) -> Projection:

@@ -60,3 +60,8 @@ def is_chain(network: Network) -> bool:
 def shifts(projection: Projection) -> bool:
     """Whether behind a relay these synapses only shift."""
     return bool(np.all(is_power_of_two(projection.weight)))
+
+
+def is_unit(projection: Projection) -> bool:
+    """Whether these synapses pass a value on as it is."""
+    return projection.geometry.kind == "one-to-one" and bool(np.all(projection.weight == 1.0))

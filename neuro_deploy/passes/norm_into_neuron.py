@@ -16,8 +16,8 @@ class NormIntoNeuron:
     """A LIF neuron fed by ``g z + o``, with v = u / |g|, is one fed by ``sgn(g) z + o / |g|`` of threshold V_th / |g|.
 
     ``v += (sgn(g) z + o / |g| - v) / tau``, spike where ``v >= V_th / |g|``, then v = 0; the reset to 0 makes it exact.
-    Where g = 0, z has no effect: sign 0, input o, threshold V_th. Source: MIXER_FACTS section 4 (batch norm per token
-    of the Mixer's channel block, first layer).
+    Where g = 0, z has no effect: sign 0, input o, threshold V_th. (The Mixer's batch
+    norm per token after the first layer of its channel block.)
 
     Requires: a batch norm whose only reader is a LIF neuron, fed by weights that feed nothing else.
     Ensures: such batch norms are gone; the weights are as before and stay shared.

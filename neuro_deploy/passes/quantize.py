@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
@@ -15,18 +16,21 @@ from neuro_deploy.network import (
     FixedProjection,
     Network,
     Population,
+    Projection,
     reach,
     sent_by_relay,
 )
 from neuro_deploy.network.bounds import Sent
-from neuro_deploy.numerics.registers import WEIGHT_EXPONENT
+from neuro_deploy.numerics.registers import WEIGHT, WEIGHT_EXPONENT
 from neuro_deploy.passes.fixing import Fixed, fixed_at
 from neuro_deploy.passes.fixing import excess as excess_of
-from neuro_deploy.passes.intake import Intake, by_bias, is_chain, shifts
+from neuro_deploy.passes.intake import Intake, by_bias, is_chain, is_unit, shifts
 from neuro_deploy.passes.report import STATES, QuantizedPopulation, check_resolution, report_of
 from neuro_deploy.passes.scale import Scale, largest_scale, on_threshold
 
 InputMode = Literal["graded", "bias"]
+SPARED = 64.0
+"""What is left of the largest weight, at least, of a relay whose gains are small: 6 bits."""
 SHRINK = 1.0001
 """A little more than needed, so that rounding does not undo it."""
 
@@ -72,6 +76,11 @@ class Quantize:
             tuple(made.populations), tuple(made.projections), network.timesteps, made.host or network.encoding
         )
         return fixed, tuple(made.reports)
+
+
+def _largest(projections: Sequence[Projection]) -> float:
+    """The largest magnitude of a weight; tiny where there is none."""
+    return max((float(np.abs(p.weight).max()) for p in projections), default=0.0) or float(np.finfo(np.float64).tiny)
 
 
 class _Quantizing:
@@ -165,11 +174,33 @@ class _Quantizing:
         return any(shifts(p) for p in intake.relayed)
 
     def resolved(self, intake: Intake, scale: Scale) -> Scale:
-        """No finer than the relays, where they say what there is to resolve."""
+        """No finer than the relays, where they say what there is to resolve; no finer than gains behind it can use."""
+        useful = max(self.useful(intake.population), SPARED / _largest(intake.synapses))
+        if useful < scale.k:
+            return Scale(useful, "the gains behind it")
         if not self.shifted(intake) and (intake.synapses or not intake.relayed):
             return scale
         most = max(self.scales[p.source] for p in intake.relayed if shifts(p) or not self.shifted(intake))
         return Scale(most, "relays") if most < scale.k else scale
+
+    def useful(self, population: Population) -> float:
+        """The largest scale of a relay that gains behind it make use of: their weights would vanish behind larger ones.
+
+        A gain g into neurons of scale k': 2 g k' leaves their unit resolved. k' is at most that of another relay that
+        feeds them, or what their own weights allow.
+        """
+        behind = [p for p in self.network.projections if p.source == population.name and not is_unit(p)]
+        if population.kind != "relay":
+            return np.inf
+        limits = [np.inf]
+        for target in {p.target for p in behind}:
+            beside = self.network.inputs_of(target)
+            known = [self.scales[p.source] for p in beside if p.source in self.scales and shifts(p)]
+            own = [float(np.abs(p.weight).max()) for p in beside if p.source not in self.graded]
+            known += [WEIGHT.high / max(own)] if any(own) and not known else []
+            gain = max(float(np.abs(p.weight).max()) for p in behind if p.target == target)
+            limits += [2 * gain * max(known)] if known and gain > 0 else []
+        return min(limits)
 
     def grounded(self, intake: Intake, scale: Scale) -> Scale:
         """The largest scale up to this one that the population may have: on the grid, or on a whole threshold."""

@@ -98,7 +98,7 @@ def test_weights_behind_a_relay_that_no_exponent_reaches_are_refused(weight: flo
     said = (
         rf"(?s)relay -> lif: needs weights of {shown} between integers, beyond what 8 bits and an exponent of -8 to 7"
     )
-    with pytest.raises(RangeError, match=rf"{said} hold.*hint: convert with --skip recompute"):
+    with pytest.raises(RangeError, match=rf"{said} hold.*hint: check the source's batch norms"):
         whole_gains(relayed(weight), 1.0)
 
 
@@ -514,3 +514,10 @@ def test_the_inputs_offset_takes_the_sign_of_its_neurons() -> None:
     want, got = (run(net, x).spikes["lif"] for net in (network, fixed))
     assert 0.05 < want.mean() < 0.95
     assert np.mean(want != got) < 0.02
+
+
+def test_gains_too_small_for_a_weight_vanish_and_a_residual_must_not() -> None:
+    weight, exponent = whole_gains(relayed(np.array([1e-6, 2e-6, 0.0])), 1.0)
+    assert (weight.tolist(), exponent) == ([0, 0, 0], -8)
+    weight, _ = whole_gains(relayed(np.array([1.0, 1e-6, 0.5])), 1.0)
+    assert weight.tolist()[1] == 0
