@@ -239,6 +239,23 @@ def test_native_takes_few_samples_and_timesteps_at_a_time(monkeypatch: pytest.Mo
             assert_same_run(want, nd.run(network, x, record=FIELDS))
 
 
+def test_native_gathers_while_few_neurons_spike(monkeypatch: pytest.MonkeyPatch) -> None:
+    from neuro_deploy.engines.native import kernels
+
+    network = chain(1, (40, 60, 50, 5), timesteps=6)
+    x = samples_for(network, 1)
+    want = nd.run(network, x, engine="reference", record=FIELDS)
+    monkeypatch.setattr("neuro_deploy.engines.native.choice.WORTH", 1)
+    for few, gathers in ((0.0, 0), (1.1, 2)):
+        calls: list[int] = []
+        with monkeypatch.context() as patch:
+            patch.setattr("neuro_deploy.engines.native.run.FEW", few)
+            gather = kernels.gather
+            patch.setattr(kernels, "gather", lambda *a, gather=gather, calls=calls: (calls.append(1), gather(*a)))
+            assert_same_run(want, nd.run(replace(network), x, record=FIELDS))
+        assert len(calls) == gathers
+
+
 @pytest.mark.parametrize("kernel", ["int8", "gather", "float32", "float64"])
 def test_every_kernel_gives_what_the_reference_gives(kernel: str) -> None:
     taken = set()

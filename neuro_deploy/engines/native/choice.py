@@ -1,7 +1,8 @@
 """Which kernel a projection's product takes: the fastest one that is proven exact for it.
 
     int8      spikes and weights as bytes, sums in int32: even weights are halved. Proof: |sum| < 2^31
-    gather    adds up the weights of those that spike: for few spikes. Proof: |sum| < 2^31
+    gather    adds up the weights of those that spike. Proof: |sum| < 2^31. Dense int8 products take it by themselves
+              for as long as fewer than FEW of their sources spike, in the timesteps that are computed at once
     float32   whole numbers in floating point. Proof: the sum of all magnitudes stays below 2^24
     float64   the same, below 2^53
 
@@ -28,6 +29,8 @@ from neuro_deploy.numerics.registers import FLOAT32_EXACT, IntArray
 
 INT8 = (-128, 127)
 INT32_END = 2**31
+WORTH = 2**15
+"""Weights of a dense product from which on it pays to look at how many of its sources spike."""
 
 
 @lru_cache(maxsize=1)
@@ -129,7 +132,18 @@ def _product(
         inner_shape(window),
         channels,
         largest << max(exponent, 0),
+        _gatherable(projection, kernel, able, arranged, forced),
     )
+
+
+def _gatherable(
+    projection: FixedProjection, kernel: Kernel, able: dict[Kernel, str], arranged: IntArray, forced: Kernel | None
+) -> torch.Tensor | None:
+    """The weights for gathering, where a dense int8 product may turn to it."""
+    large = projection.geometry.kind == "dense" and arranged.size >= WORTH
+    if forced is not None or kernel != "int8" or "gather" not in able or not large:
+        return None
+    return torch.tensor(arranged, dtype=torch.int16)
 
 
 def _able(

@@ -63,7 +63,8 @@ class Step:
 
     sums: the type in which several products are added, and of what a relay sends. ones: (neurons,), of the type in
     which sums enter the population. direct: the only intake, where its sums can go there as they are; with its factor
-    of that type. read: whether anything reads what it sends. lasts: the sources that nothing reads after this.
+    of that type. read: whether anything reads what it sends. gathered: whether a product that reads it may
+    gather. lasts: the sources that nothing reads after this.
     """
 
     population: FixedPopulation
@@ -74,6 +75,7 @@ class Step:
     ones: np.ndarray
     direct: tuple[Product, np.ndarray] | None
     read: bool
+    gathered: bool
     lasts: tuple[str, ...]
 
 
@@ -145,6 +147,7 @@ def _step(network: FixedNetwork, population: FixedPopulation, device: torch.devi
         np.ones(population.neurons, entering),
         _direct(intakes, sums, entering),
         population.name in last_reader,
+        any(p.geometry.kind == "dense" and p.source == population.name for p in network.projections),
         tuple(name for name, reader in last_reader.items() if reader == population.name),
     )
 

@@ -28,7 +28,7 @@ class Product:
     weight: int8, int16, float32 or float64: (sources, targets) where rows of sources meet it, (targets, sources) along
     height, width or space, (neurons,) one to one. factor: what sums are multiplied by, and then rounded down. sign:
     (targets,), or None. target: inner shape of what it reaches. channels: of the target, None for all. largest: of the
-    magnitudes of partial sums.
+    magnitudes of partial sums. sparse: of dense int8 products, the weights that are gathered while few sources spike.
     """
 
     projections: tuple[FixedProjection, ...]
@@ -41,22 +41,25 @@ class Product:
     target: Shape
     channels: tuple[int, int] | None
     largest: int
+    sparse: torch.Tensor | None = None
 
     @property
     def projection(self) -> FixedProjection:
         """The first one."""
         return self.projections[0]
 
-    def sums(self, values: Mapping[str, torch.Tensor], buffers: Buffers) -> torch.Tensor:
+    def sums(self, values: Mapping[str, torch.Tensor], buffers: Buffers, *, few: bool = False) -> torch.Tensor:
         """(samples, T or 1, *target): int32, the kernel's type, or one to one the values themselves.
 
-        values: population -> (samples, T or 1, *inner source shape).
+        values: population -> (samples, T or 1, *inner source shape). few: hardly any of them is not 0.
         """
         geometry = self.projection.geometry
         x = self._entering(values, buffers)
         lead = x.shape[:2]
         if geometry.kind == "dense":
-            sums = self._rows(x.reshape(lead.numel(), -1), buffers)
+            rows = x.reshape(lead.numel(), -1)
+            sparse = self.sparse if few else None
+            sums = self._rows(rows, buffers) if sparse is None else _gathered(rows, sparse, buffers)
         elif geometry.kind == "conv2d":
             sums = self._convolved(x.flatten(0, 1), buffers)
         elif geometry.kind == "one-to-one":  # the weights are factors of what is added up
@@ -87,9 +90,7 @@ class Product:
         if self.kernel == "int8":
             return int8_product(even_bytes(rows), self.weight, torch.from_numpy(buffers.take(shape, np.int32)))
         if self.kernel == "gather":
-            out = buffers.take(shape, np.int32)
-            share(kernels.gather, len(rows), rows.numel(), rows.contiguous().numpy(), self.weight.numpy(), out)
-            return torch.from_numpy(out)
+            return _gathered(rows, self.weight, buffers)
         return rows.to(self.weight.dtype) @ self.weight
 
     def _along(self, x: torch.Tensor, axis: str, buffers: Buffers) -> torch.Tensor:
@@ -120,6 +121,13 @@ class Product:
             if met.device.type == "cpu":
                 buffers.give(met.numpy())
         return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+
+def _gathered(rows: torch.Tensor, weight: torch.Tensor, buffers: Buffers) -> torch.Tensor:
+    """The weights of those that spike, added up: rows (n, sources), 0 or 1 -> (n, targets), int32."""
+    out = buffers.take((len(rows), weight.shape[1]), np.int32)
+    share(kernels.gather, len(rows), rows.numel(), rows.contiguous().numpy(), weight.numpy(), out)
+    return torch.from_numpy(out)
 
 
 def _windows(

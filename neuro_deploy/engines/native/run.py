@@ -20,13 +20,16 @@ from neuro_deploy.numerics.registers import BIAS_EXPONENT, IntArray
 
 LANES = 64
 """Blocks of neurons are multiples of this, so that compiled loops have no odd ends."""
+FEW = 0.02
+"""Share of spikes below which gathering is faster than a product of bytes (docs/performance.md)."""
 
 
 class Run:
     """values: population -> what it sends, (samples, T or 1, *inner shape).
 
     One timestep stands for all of them where nothing before it changes: static samples, and relays of such. These are
-    computed once (still). tails: of delayed products, the sums that arrive in timesteps to come.
+    computed once (still). tails: of delayed products, the sums that arrive in timesteps to come. rates: share of
+    neurons that spike, where it matters.
     """
 
     def __init__(
@@ -49,6 +52,7 @@ class Run:
         self.still: dict[str | Product, torch.Tensor] = {}
         self.tails: dict[Product, torch.Tensor] = {}
         self.states: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+        self.rates: dict[str, float] = {}
         self.counts: dict[str, np.ndarray] = {}
         self.kept: dict[tuple[str, str], np.ndarray] = {}
 
@@ -149,6 +153,8 @@ class Run:
         if self.at_once >= self.network.timesteps:
             self.buffers.give(u)
             self.buffers.give(v)
+        if step.gathered:
+            self.rates[population.name] = np.count_nonzero(spikes) / spikes.size
         if step.read:
             shape = (self.samples, steps, *step.shape)
             self.values[population.name] = torch.from_numpy(spikes).to(self.device).reshape(shape)
@@ -197,7 +203,8 @@ class Run:
         """The product's sums, (samples, T or 1, *target); those of static sources are made once."""
         if product in self.still:
             return self.still[product]
-        sums = product.sums(self.values, self.buffers)
+        few = self.rates.get(product.projection.source, 1.0) < FEW
+        sums = product.sums(self.values, self.buffers, few=few)
         if self._static(product):
             self.still[product] = sums
         return sums
