@@ -198,7 +198,7 @@ def test_an_encoding_for_a_population_that_does_not_exist_is_refused() -> None:
         ({"record": ("spike",)}, r"record is \['spike'\]; any of spikes, u, v is wanted"),
         ({"engine": "nengo"}, "no engine 'nengo'; engines: native, reference, lava, slayer"),
         ({"engine": "native", "time_limit": 3}, "engine native does not take"),
-        ({"engine": "native", "device": "abacus"}, "engine native does not take"),
+        ({"engine": "native", "device": "abacus"}, "no device 'abacus' here"),
     ],
 )
 def test_odd_arguments_of_run_are_refused(options: dict, said: str) -> None:
