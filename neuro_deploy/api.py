@@ -182,7 +182,9 @@ def convert(
 
 
 def load(path: str | Path, *, timesteps: int | None = None) -> FixedNetwork:
-    """Read a NetX file: one of ours, or a stock chain of dense layers (which then runs 32 timesteps, if not told).
+    """Read a NetX file: one of ours, or a stock chain of dense, conv and flatten layers.
+
+    A stock chain does not say how many timesteps it runs: 32, if not told.
 
     Raises:
         FileError, FormatError, UnsupportedError: with the HDF5 path.

@@ -14,6 +14,7 @@ import numpy as np
 
 from neuro_deploy.errors import FormatError, NeuroDeployError, RangeError
 from neuro_deploy.files import MEMORY_BUDGET, existing_file
+from neuro_deploy.netx.heaps import broken_heap
 from neuro_deploy.netx.schema import MAX_CHUNK_BYTES, MAX_CHUNKS, MAX_ELEMENTS, Field
 from neuro_deploy.numerics.registers import IntArray
 
@@ -56,6 +57,7 @@ class SafeFile:
         self._file = file
         self._path = path
         self._claimed = 0
+        self._heaps_checked = False
         self._groups: dict[str, h5py.Group] = {}
 
     def where(self, path: str) -> str:
@@ -144,7 +146,7 @@ class SafeFile:
             if name not in self._file.attrs:
                 return None
             attribute = self._file.attrs.get_id(name)
-            text = h5py.check_string_dtype(attribute.dtype) is not None
+            text = self._is_text(attribute.dtype)
             if attribute.shape != () or not (text or attribute.dtype.kind in "iu"):
                 raise FormatError(
                     f"holds {attribute.dtype} of shape {attribute.shape}; one text or whole number is wanted",
@@ -154,6 +156,21 @@ class SafeFile:
             if not text:
                 return int(value)
             return value.decode("utf-8") if isinstance(value, bytes) else str(value)
+
+    def _is_text(self, dtype: np.dtype[Any]) -> bool:
+        """Whether it is a text. One of variable length lies in a heap, and all heaps are checked before.
+
+        Raises:
+            FormatError: a heap that the HDF5 library would not come out of.
+        """
+        text = h5py.check_string_dtype(dtype)
+        if text is not None and text.length is None and not self._heaps_checked:
+            lengths = self._file.id.get_create_plist().get_sizes()[1]
+            broken = broken_heap(self._path) if lengths == 8 else 0
+            if broken is not None:
+                raise FormatError(f"has a broken heap of texts at byte {broken:,}", where=self._path)
+            self._heaps_checked = True
+        return text is not None
 
     def _dataset(self, path: str) -> h5py.Dataset:
         dataset = self._found(path)
@@ -243,7 +260,7 @@ class SafeFile:
         """
         with self._reading(path):
             dataset = self._dataset(path)
-            if h5py.check_string_dtype(dataset.dtype) is None or dataset.size != 1:
+            if not self._is_text(dataset.dtype) or dataset.size != 1:
                 raise FormatError("holds no text", where=self.where(path))
             self.claim(dataset.dtype.itemsize, path)
             self._check_storage(dataset, path)

@@ -43,9 +43,9 @@ class Field:
 WEIGHT = Field("weight", STOCK_WEIGHT)
 BIAS_FIELD = Field("bias", BIAS, default=0)
 DELAY_FIELD = Field("delay", DELAY, default=0)
-U_DECAY = Field("neuron/iDecay", DECAY)
-V_DECAY = Field("neuron/vDecay", DECAY)
-THRESHOLD_FIELD = Field("neuron/vThMant", THRESHOLD)
+U_DECAY = Field("neuron/iDecay", DECAY, whole=True)
+V_DECAY = Field("neuron/vDecay", DECAY, whole=True)
+THRESHOLD_FIELD = Field("neuron/vThMant", THRESHOLD, whole=True)
 NEURON = (U_DECAY, V_DECAY, THRESHOLD_FIELD)
 """Fields of a CUBA neuron group."""
 _EIGHT_BITS = "LAVA: PyConvModelFixed keeps it in 8 bits signed"

@@ -435,6 +435,12 @@ REFUSED: list[tuple[str, list[dict[str, Any]], type[NeuroDeployError], str]] = [
     ("biases", [dense([[2, 4]], bias=[1, 2, 3])], FormatError, r"layer/0/bias: has shape \(3,\); one number or"),
     ("vth", [dense([[2]]) | {"neuron/vThMant": 1 << 20}], FormatError, "vThMant holds 1048576"),
     ("decay", [dense([[2]]) | {"neuron/vDecay": 5000}], FormatError, "layer/0/neuron/vDecay: decay holds 5000"),
+    (
+        "half",
+        [dense([[2]]) | {"neuron/vThMant": 2.5}],
+        FormatError,
+        "layer/0/neuron/vThMant: vThMant holds 2.5, allowed",
+    ),
     ("delay", [dense([[2, 4]], delay=[63, 0])], FormatError, "layer/0/delay: delay holds 63"),
     ("late", [dense([[2, 4]]), {"type": "input", "shape": [1]}], FormatError, "an input layer stands only first"),
     ("none", [{"type": "input", "shape": [3]}], FormatError, "no dense or conv layer"),
@@ -467,6 +473,26 @@ def test_a_file_that_claims_more_than_memory_is_refused_at_once(tmp_path: Path) 
         del file["layer/0/weight"]
         file["layer/0"].create_dataset("weight", (2**20, 2**20), "f4", chunks=(1, 2**10))
     with pytest.raises(FormatError, match=r"has 1,099,511,627,776 numbers, 1 to 134,217,728 are allowed"):
+        nd.load(path)
+
+
+@pytest.mark.parametrize(
+    ("place", "number"),
+    [(16, 0), (24, 2**64 - 16), (8, 2**40), (8, 2**63)],
+    ids=["free", "wrapping", "long", "endless"],
+)
+def test_a_heap_of_texts_that_never_ends_is_refused_and_not_walked(tmp_path: Path, place: int, number: int) -> None:
+    """The HDF5 library would follow sizes of 0 without end, out of reach of an interrupt."""
+    path = stock_file(tmp_path / "s.net", [dense([[2]])])
+    with h5py.File(path, "a") as file:
+        del file["layer/0/neuron/type"]
+        file["layer/0/neuron/type"] = "CUBA"
+    assert nd.load(path).output.kind == "lif"
+    content = bytearray(path.read_bytes())
+    heap = content.index(b"GCOL")
+    content[heap + place : heap + place + 16] = number.to_bytes(8, "little") + bytes(8)
+    path.write_bytes(content)
+    with pytest.raises(FormatError, match=rf"s\.net: has a broken heap of texts at byte {heap:,}"):
         nd.load(path)
 
 
