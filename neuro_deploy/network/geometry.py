@@ -216,7 +216,8 @@ class Geometry:
         entries = window.tocoo()
         shape = (math.prod(self.target), math.prod(self.source))
         rows, columns = entries.row + self.targets.start, entries.col + self.sources.start
-        return scipy.sparse.csr_array((entries.data, (rows, columns)), shape=shape)
+        kind = np.asarray(weight).dtype  # which scipy forgets where no entry is left
+        return scipy.sparse.csr_array((entries.data.astype(kind, copy=False), (rows, columns)), shape=shape)
 
     def _window_matrix(self, weight: Array) -> Any:
         if self.kind == "one-to-one":

@@ -205,18 +205,18 @@ def test_counts_are_the_same_whether_spikes_are_recorded_or_not(engine: str) -> 
 
 
 def test_native_lets_spikes_go_that_nobody_reads_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    from neuro_deploy.engines.native.products import Product
+    from neuro_deploy.engines.native.plan import Step
     from neuro_deploy.engines.native.run import Run
 
     network = graph(4)
     held: list[set[str]] = []
-    original = Run._sums
+    original = Run._neurons
 
-    def sums(run: Run, product: Product) -> object:
+    def neurons(run: Run, step: Step, start: int, stop: int) -> None:
         held.append(set(run.values))
-        return original(run, product)
+        original(run, step, start, stop)
 
-    monkeypatch.setattr(Run, "_sums", sums)
+    monkeypatch.setattr(Run, "_neurons", neurons)
     nd.run(network, samples_for(network, 4))
     assert held[-1] == {p.source for p in network.separated.inputs_of(network.output.name)}
     assert max(len(names) for names in held) < len(network.separated.populations) - 3
@@ -232,11 +232,14 @@ def test_native_takes_few_samples_and_timesteps_at_a_time(monkeypatch: pytest.Mo
         with monkeypatch.context() as few:
             few.setattr(f"{home}.engine.AT_ONCE", at_once)
             few.setattr(f"{home}.engine.FEWEST_STEPS", 1)
-            few.setattr(f"{home}.run.LANES", 1)
+            few.setattr(f"{home}.plan.LANES", 1)
             few.setattr(f"{home}.products.UNFOLDED", 100)
+            few.setattr(f"{home}.products.MOST_ROWS", 8)
             few.setattr(f"{home}.kernels.BLOCK", 5)
+            few.setattr(f"{home}.fusion.TOGETHER", 20)
+            few.setattr(f"{home}.fusion.SUMS", 30)
             few.setattr(f"{home}.threads.WORTH", 1)
-            assert_same_run(want, nd.run(network, x, record=FIELDS))
+            assert_same_run(want, nd.run(replace(network), x, record=FIELDS))
 
 
 def test_native_gathers_while_few_neurons_spike(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -256,7 +259,7 @@ def test_native_gathers_while_few_neurons_spike(monkeypatch: pytest.MonkeyPatch)
         assert len(calls) == gathers
 
 
-@pytest.mark.parametrize("kernel", ["int8", "gather", "float32", "float64"])
+@pytest.mark.parametrize("kernel", ["dot8", "int8", "gather", "float32", "float64"])
 def test_every_kernel_gives_what_the_reference_gives(kernel: str) -> None:
     taken = set()
     for seed in range(6):

@@ -13,6 +13,14 @@ import numpy.typing as npt
 
 SLACK = 4
 """A free buffer is taken for an array of at least this share of it."""
+ROOM = 64
+"""Bytes behind every array that may be read, not used."""
+
+
+def roomy(shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+    """A new array that holds anything, with room behind it."""
+    size = math.prod(shape) * np.dtype(dtype).itemsize
+    return np.empty(size + ROOM, np.uint8)[:size].view(dtype).reshape(shape)
 
 
 class Buffers:
@@ -23,11 +31,12 @@ class Buffers:
         self._lent: dict[int, npt.NDArray[np.uint8]] = {}
 
     def take(self, shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
-        """An array that holds anything."""
+        """An array that holds anything, with room behind it."""
         size = math.prod(shape) * np.dtype(dtype).itemsize
-        fitting = [i for i, buffer in enumerate(self._free) if size <= buffer.size <= SLACK * size]
+        room = size + ROOM
+        fitting = [i for i, buffer in enumerate(self._free) if room <= buffer.size <= SLACK * room]
         best = min(fitting, key=lambda i: self._free[i].size, default=None)
-        buffer = np.empty(max(size, 1), np.uint8) if best is None else self._free.pop(best)
+        buffer = np.empty(room, np.uint8) if best is None else self._free.pop(best)
         self._lent[buffer.ctypes.data] = buffer
         return buffer[:size].view(dtype).reshape(shape)
 

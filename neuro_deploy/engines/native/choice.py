@@ -1,8 +1,10 @@
 """Which kernel a projection's product takes: the fastest one that is proven exact for it.
 
-    int8      spikes and weights as bytes, sums in int32: even weights are halved. Proof: |sum| < 2^31
-    gather    adds up the weights of those that spike. Proof: |sum| < 2^31. Dense int8 products take it by themselves
-              for as long as fewer than FEW of their sources spike, in the timesteps that are computed at once
+    dot8      spikes and weights as bytes, sums in int32: even weights are halved. Proof: |sum| < 2^31. Compiled here,
+              for processors that multiply bytes, and often together with the neurons that it feeds
+    int8      the same by torch
+    gather    adds up the weights of those that spike. Proof: |sum| < 2^31. Dense products of bytes take it by
+              themselves while fewer than FEW of their sources spike, in the timesteps that are computed at once
     float32   whole numbers in floating point. Proof: the sum of all magnitudes stays below 2^24
     float64   the same, below 2^53
 
@@ -21,10 +23,12 @@ import numpy as np
 import torch
 
 from neuro_deploy.engines.exact import FLOAT64_EXACT, largest_sum
+from neuro_deploy.engines.native import dot8
 from neuro_deploy.engines.native.layout import inner_shape, to_inner
 from neuro_deploy.engines.native.products import KERNELS, Kernel, Product, even_bytes, int8_product
+from neuro_deploy.engines.native.tiles import FOUND
 from neuro_deploy.errors import UnsupportedError, UsageError
-from neuro_deploy.network import FixedNetwork, FixedPopulation, FixedProjection
+from neuro_deploy.network import FixedNetwork, FixedPopulation, FixedProjection, state_bounds
 from neuro_deploy.numerics.registers import FLOAT32_EXACT, IntArray
 
 INT8 = (-128, 127)
@@ -74,16 +78,56 @@ def joined(network: FixedNetwork, alike: Sequence[Product]) -> tuple[Product, ..
     A factor below 1 rounds each product's sums down, so that only whole factors can be joined.
     """
     groups: dict[float, list[Product]] = {}
-    others = []
+    alike, others = _beside(network, alike)
     for product in alike:
         geometry = product.projection.geometry
-        along = geometry.axis == "channel" and product.kernel == "int8" and product.factor >= 1
+        along = geometry.axis == "channel" and product.kernel in ("dot8", "int8") and product.factor >= 1
         spikes = network.population(product.projection.source).kind == "lif"
         if along and spikes and not product.delay and product.sign is None and product.channels is None:
             groups.setdefault(product.factor, []).append(product)
         else:
             others.append(product)
     return (*(_joined(group) for group in groups.values()), *others)
+
+
+def partition(projections: Sequence[FixedProjection], channels: int) -> list[FixedProjection] | None:
+    """Projections of whole populations without delay, whose targets are all channels one after another, in order."""
+    if any(p.sign is not None or np.any(p.delay) or p.geometry.source_channels is not None for p in projections):
+        return None
+    windows = {p.geometry.target_channels or (0, channels): p for p in projections}
+    starts = [0, *(stop for _, stop in sorted(windows))]
+    fits = len(windows) == len(projections) and [start for start, _ in sorted(windows)] == starts[:-1]
+    return [windows[window] for window in sorted(windows)] if fits and starts[-1] == channels else None
+
+
+def _beside(network: FixedNetwork, alike: Sequence[Product]) -> tuple[list[Product], list[Product]]:
+    """(those left over; one product of all one-to-one, one of all along an axis, where all channels are reached)."""
+    made: list[Product] = []
+    rest = list(alike)
+    for kind in ("one-to-one", "axial"):
+        group = [p for p in rest if p.projection.geometry.kind == kind and p.channels is not None]
+        if len(group) < 2 or (kind == "axial" and any(p.kernel != "dot8" or p.target == () for p in group)):
+            continue
+        if kind == "axial" and group[0].projection.geometry.axis == "channel":
+            continue
+        channels = network.population(group[0].projection.target).shape[0]
+        order = partition([p.projection for p in group], channels)
+        if order:
+            sorted_ = sorted(group, key=lambda p: order.index(p.projection))
+            made.append(_side_by_side(sorted_))
+            rest = [p for p in rest if p not in group]
+    return rest, made
+
+
+def _side_by_side(group: Sequence[Product]) -> Product:
+    """Of products that reach channels one after another."""
+    first = group[0]
+    ends = {"target": (*first.target[:-1], sum(p.target[-1] for p in group)), "channels": None, "beside": True}
+    projections, largest = tuple(p.projection for p in group), max(p.largest for p in group)
+    if first.projection.geometry.kind == "axial":
+        return replace(first, projections=projections, largest=largest, **ends)  # type: ignore[arg-type]
+    weight = torch.cat([p.weight * p.factor for p in group], dim=-1)
+    return replace(first, projections=projections, largest=largest, weight=weight, factor=1.0, **ends)  # type: ignore[arg-type]
 
 
 def _joined(group: Sequence[Product]) -> Product:
@@ -109,10 +153,16 @@ def _product(
 ) -> Product:
     largest = largest_sum(network, projection)
     exponent = projection.weight_exp
-    able = _able(network, projection, weight, largest << max(exponent, 0), device)
+    able = _able(network, projection, weight, largest << max(exponent, 0), device, forced)
     kernel, reason = _chosen(able, forced)
-    halved = kernel == "int8" and not np.any(weight % 2)
-    types = {"int8": torch.int8, "gather": torch.int16, "float32": torch.float32, "float64": torch.float64}
+    halved = kernel in ("dot8", "int8") and not np.any(weight % 2)
+    types = {
+        "dot8": torch.int8,
+        "int8": torch.int8,
+        "gather": torch.int16,
+        "float32": torch.float32,
+        "float64": torch.float64,
+    }
     arranged = _arranged(network, projection, weight // 2 if halved else weight)
     window, channels = projection.geometry.target_window, projection.geometry.target_channels
     sign = projection.sign
@@ -126,7 +176,7 @@ def _product(
         delay,
         kernel,
         reason,
-        even_bytes(ready) if kernel == "int8" else ready,
+        even_bytes(ready) if ready.dtype == torch.int8 else ready,
         float(2.0 ** (exponent + halved)),
         None if sign is None else torch.tensor(_inner_window(sign, window), dtype=torch.float32, device=device),
         inner_shape(window),
@@ -141,13 +191,18 @@ def _gatherable(
 ) -> torch.Tensor | None:
     """The weights for gathering, where a dense int8 product may turn to it."""
     large = projection.geometry.kind == "dense" and arranged.size >= WORTH
-    if forced is not None or kernel != "int8" or "gather" not in able or not large:
+    if forced is not None or kernel not in ("dot8", "int8") or "gather" not in able or not large:
         return None
     return torch.tensor(arranged, dtype=torch.int16)
 
 
 def _able(
-    network: FixedNetwork, projection: FixedProjection, weight: IntArray, largest: int, device: torch.device
+    network: FixedNetwork,
+    projection: FixedProjection,
+    weight: IntArray,
+    largest: int,
+    device: torch.device,
+    forced: Kernel | None,
 ) -> dict[Kernel, str]:
     """The kernels that are exact here, each with its proof."""
     geometry = projection.geometry
@@ -157,10 +212,22 @@ def _able(
     spikes = source.kind != "relay" and (low, high) == (0, 1)
     small = np.all(weight % 2 == 0) or (INT8[0] <= weight.min() and weight.max() <= INT8[1])
     able: dict[Kernel, str] = {}
-    bytes_fit = source.kind != "relay" and INT8[0] <= low and high <= INT8[1] and bool(small)
-    if rows and device.type == "cpu" and bytes_fit and largest < INT32_END and int8_is_exact():
-        able["int8"] = f"values {low}..{high} and weights are bytes, |sum| <= {largest:,} < 2^31"
-    if rows and device.type == "cpu" and spikes and largest < INT32_END:
+    here = device.type == "cpu" and largest < INT32_END
+    bytes_fit = here and source.kind != "relay" and bool(small)
+    reason = f"values {low}..{high} and weights are bytes, |sum| <= {largest:,} < 2^31"
+    along = geometry.axis in ("height", "width", "space") and largest < FLOAT32_EXACT and forced in (None, "dot8")
+    if (
+        bytes_fit
+        and (rows or (along and alone(network, projection)))
+        and low >= 0
+        and FOUND
+        and high <= FOUND.top
+        and dot8.works()
+    ):
+        able["dot8"] = f"{FOUND.name}; {reason}"
+    if bytes_fit and rows and INT8[0] <= low and high <= INT8[1] and int8_is_exact():
+        able["int8"] = reason
+    if here and rows and spikes:
         able["gather"] = f"one-bit spikes, |sum| <= {largest:,} < 2^31"
     if largest < FLOAT32_EXACT:
         able["float32"] = f"|partial sum| <= {largest:,} < 2^24"
@@ -175,6 +242,21 @@ def _able(
     return able
 
 
+def alone(network: FixedNetwork, projection: FixedProjection) -> bool:
+    """Whether nothing else feeds its target but its like: neurons without wrap or clip, all of them, at once."""
+    target, fed = network.population(projection.target), network.inputs_of(projection.target)
+    alike = all(
+        p.geometry.axis == projection.geometry.axis
+        and p.weight_exp == projection.weight_exp
+        and np.array_equal(p.weight, projection.weight)
+        for p in fed
+    )
+    kinds = {network.population(p.source).kind for p in fed}
+    if not alike or partition(fed, target.shape[0]) is None or (len(fed) > 1 and kinds != {"lif"}):
+        return False
+    return target.kind != "relay" and state_bounds(network)[target.name].exact
+
+
 def _sent(network: FixedNetwork, source: FixedPopulation) -> tuple[int, int]:
     """Lowest and highest value that a population other than a relay sends."""
     encoding = network.encoding
@@ -186,7 +268,7 @@ def _sent(network: FixedNetwork, source: FixedPopulation) -> tuple[int, int]:
 def _chosen(able: dict[Kernel, str], forced: Kernel | None) -> tuple[Kernel, str]:
     if forced in able:
         return forced, f"forced; {able[forced]}"
-    for kernel in ("int8", "float32", "float64"):
+    for kernel in ("dot8", "int8", "float32", "float64"):
         if kernel in able:
             return kernel, able[kernel]
     return "gather", able["gather"]

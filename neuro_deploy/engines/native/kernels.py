@@ -24,30 +24,36 @@ TOP, END, WRAP = np.float64(STATE_LIMIT), np.float64(STATE_LIMIT - 1), np.float6
 F32 = np.float32
 UNIT32, UNIT64 = np.float32(1 << ACTIVATION_SHIFT), np.float64(1 << ACTIVATION_SHIFT)
 LOW, ONE_STEP = np.float32(1 / 4096), np.float32(4096)
-_inner = njit(cache=True, error_model="numpy", inline="never")
-_outer = njit(cache=True, error_model="numpy", nogil=True)
+inner = njit(cache=True, error_model="numpy", inline="never")
+outer = njit(cache=True, error_model="numpy", nogil=True)
 
 
-@_inner
+@njit(cache=True, error_model="numpy", inline="always")
+def block_of(values: Array, part: slice, neurons: int) -> Array:
+    """A block's part of values: (neurons,), or for one block if all blocks have the same."""
+    return values[part] if values.size == neurons else values[: part.stop - part.start]
+
+
+@inner
 def _decay32(x: Array, k: Array) -> None:
     for i in range(x.size):
         h = np.trunc(x[i] * LOW)
         x[i] = h * k[i] + np.trunc((x[i] - ONE_STEP * h) * (k[i] * LOW))
 
 
-@_inner
+@inner
 def _charge32(u: Array, x: Array, factor: Array) -> None:
     for i in range(u.size):
         u[i] += np.floor(F32(x[i]) * factor[i]) * UNIT32
 
 
-@_inner
+@inner
 def _arrive32(u: Array, x: Array, factor: Array) -> None:
     for i in range(u.size):
         u[i] = np.floor(F32(x[i]) * factor[i]) * UNIT32
 
 
-@_inner
+@inner
 def _fire32(v: Array, k: Array, u: Array, bias: Array, threshold: Array, spikes: Array, counts: Array) -> None:
     """Any decay of v."""
     for i in range(v.size):
@@ -59,7 +65,7 @@ def _fire32(v: Array, k: Array, u: Array, bias: Array, threshold: Array, spikes:
         counts[i] += np.uint8(fires)
 
 
-@_inner
+@inner
 def _fire_short32(
     v: Array, share: Array, x: Array, factor: Array, bias: Array, threshold: Array, spikes: Array, counts: Array
 ) -> None:
@@ -72,7 +78,34 @@ def _fire_short32(
         counts[i] += np.uint8(fires)
 
 
-@_inner
+@inner
+def one_step32(
+    s: int, t: int, begin: int, x: Array, factor: Array, bias: Array, threshold: Array, ku: Array, kv: Array,
+    leaky: bool, short: bool, u: Array, v: Array, spikes: Array, counts: Array, kept_u: Array, kept_v: Array,
+) -> None:  # fmt: skip
+    """A timestep of a block of neurons, at which ``floor(factor x)`` arrives; all else as in ``lif32``."""
+    part, neurons = slice(begin, begin + x.size), spikes.shape[2]
+    b = block_of(bias[min(s, bias.shape[0] - 1), min(t, bias.shape[1] - 1)], part, neurons)
+    level, left = block_of(threshold, part, neurons), block_of(kv, part, neurons)
+    fired, counted = spikes[s, t, part], counts[t, part]
+    if short:
+        _fire_short32(v[s, part], left, x, factor, b, level, fired, counted)
+        if kept_u.shape[0]:
+            _arrive32(u[s, part], x, factor)
+    else:
+        if leaky:
+            _decay32(u[s, part], block_of(ku, part, neurons))
+            _charge32(u[s, part], x, factor)
+        else:
+            _arrive32(u[s, part], x, factor)
+        _fire32(v[s, part], left, u[s, part], b, level, fired, counted)
+    if kept_u.shape[0]:
+        kept_u[s, t, part] = u[s, part]
+    if kept_v.shape[0]:
+        kept_v[s, t, part] = v[s, part]
+
+
+@inner
 def _step64(
     u: Array, v: Array, x: Array, factor: Array, ku: Array, kv: Array, bias: Array, threshold: Array, spikes: Array,
     counts: Array,
@@ -91,13 +124,21 @@ def _step64(
         counts[i] += np.uint8(fires)
 
 
-@_outer
+@inner
+def _two_sums(total: Array, x: Array, factor: Array, extra: Array, extra_factor: Array) -> None:
+    for i in range(total.size):
+        total[i] = np.floor(F32(x[i]) * factor[i]) + np.floor(F32(extra[i]) * extra_factor[i])
+
+
+@outer
 def lif32(
     first: int,
     last: int,
     width: int,
     arriving: Array,
     factor: Array,
+    extra: Array,
+    extra_factor: Array,
     bias: Array,
     threshold: Array,
     ku: Array,
@@ -114,41 +155,39 @@ def lif32(
 ) -> None:
     """All timesteps of the blocks first to last - 1 of neurons whose states neither wrap nor clip.
 
-    width: neurons in a block. arriving: (samples, T or 1, neurons), whole numbers of any type; a_in is ``floor(factor
-    arriving)``. factor, threshold: (neurons,). bias: (samples or 1, T or 1, neurons). ku, kv: (neurons,), what the
-    decays leave, of 4096; with short, kv is that divided by 4096. fresh: states are 0 before. u, v: (samples, neurons),
-    states before and after. spikes: (samples, T, neurons), uint8, out. counts: (T, neurons), uint8, added to. kept_u,
-    kept_v: like spikes, float32, or with no samples. All else float32.
+    width: neurons in a block. arriving: (samples, T or 1, neurons), whole numbers of any type. extra: like arriving,
+    or no samples; a_in is ``floor(factor arriving) + floor(extra_factor extra)``. factor, extra_factor, threshold:
+    (neurons,). bias: (samples or 1, T or 1, neurons). ku, kv: (neurons,), what the decays leave, of 4096; with short,
+    kv is that divided by 4096. All of these may hold one block's values, where all blocks have the same. fresh: states
+    are 0 before. u, v: (samples, neurons), states before and after. spikes: (samples, T, neurons), uint8, out. counts:
+    (T, neurons), uint8, added to. kept_u, kept_v: like spikes, float32, or with no samples. All else float32.
     """
     samples, steps, neurons = spikes.shape
+    total, ones = np.empty(width, F32), np.ones(width, F32)
     for block in range(first, last):
         part = slice(block * width, min(neurons, (block + 1) * width))
+        size = part.stop - part.start
+        a, b = block_of(factor, part, neurons), block_of(extra_factor, part, neurons)
         for s in range(samples):
             if fresh:
                 u[s, part] = 0
                 v[s, part] = 0
             for t in range(steps):
                 x = arriving[s, min(t, arriving.shape[1] - 1), part]
-                b = bias[min(s, bias.shape[0] - 1), min(t, bias.shape[1] - 1), part]
-                fired, counted = spikes[s, t, part], counts[t, part]
-                if short:
-                    _fire_short32(v[s, part], kv[part], x, factor[part], b, threshold[part], fired, counted)
-                    if kept_u.shape[0]:
-                        _arrive32(u[s, part], x, factor[part])
+                if extra.shape[0]:
+                    _two_sums(total[:size], x, a, extra[s, min(t, extra.shape[1] - 1), part], b)
+                    one_step32(
+                        s, t, part.start, total[:size], ones[:size], bias, threshold, ku, kv, leaky, short, u, v,
+                        spikes, counts, kept_u, kept_v,
+                    )  # fmt: skip
                 else:
-                    if leaky:
-                        _decay32(u[s, part], ku[part])
-                        _charge32(u[s, part], x, factor[part])
-                    else:
-                        _arrive32(u[s, part], x, factor[part])
-                    _fire32(v[s, part], kv[part], u[s, part], b, threshold[part], fired, counted)
-                if kept_u.shape[0]:
-                    kept_u[s, t, part] = u[s, part]
-                if kept_v.shape[0]:
-                    kept_v[s, t, part] = v[s, part]
+                    one_step32(
+                        s, t, part.start, x, a, bias, threshold, ku, kv, leaky, short, u, v, spikes, counts, kept_u,
+                        kept_v,
+                    )  # fmt: skip
 
 
-@_outer
+@outer
 def lif64(
     first: int,
     last: int,
@@ -176,17 +215,22 @@ def lif64(
                 u[s, part] = 0
                 v[s, part] = 0
             for t in range(steps):
-                x = arriving[s, min(t, arriving.shape[1] - 1), part]
-                b = bias[min(s, bias.shape[0] - 1), min(t, bias.shape[1] - 1), part]
+                x, a = arriving[s, min(t, arriving.shape[1] - 1), part], block_of(factor, part, neurons)
+                b = block_of(bias[min(s, bias.shape[0] - 1), min(t, bias.shape[1] - 1)], part, neurons)
+                level, lu, lv = (
+                    block_of(threshold, part, neurons),
+                    block_of(ku, part, neurons),
+                    block_of(kv, part, neurons),
+                )
                 fired, counted = spikes[s, t, part], counts[t, part]
-                _step64(u[s, part], v[s, part], x, factor[part], ku[part], kv[part], b, threshold[part], fired, counted)
+                _step64(u[s, part], v[s, part], x, a, lu, lv, b, level, fired, counted)
                 if kept_u.shape[0]:
                     kept_u[s, t, part] = u[s, part]
                 if kept_v.shape[0]:
                     kept_v[s, t, part] = v[s, part]
 
 
-@_inner
+@inner
 def _put(total: Array, x: Array, factor: Array, starts: bool) -> None:
     if starts:
         for i in range(total.size):
@@ -196,7 +240,7 @@ def _put(total: Array, x: Array, factor: Array, starts: bool) -> None:
             total[i] += np.floor(total.dtype.type(x[i]) * factor[i])
 
 
-@_outer
+@outer
 def add_up(
     first: int, last: int, total: Array, start: int, stop: int, sums: Array, factor: Array, starts: bool
 ) -> None:
@@ -212,14 +256,26 @@ def add_up(
             _put(total[row, position, start:stop], sums[source, position], factor[position], starts)
 
 
-@_inner
-def _send(total: Array, x: Array, factor: Array, bias: Array, counts: Array) -> None:
+@inner
+def send(total: Array, x: Array, factor: Array, bias: Array, counts: Array) -> None:
+    """``total = floor(factor x) + bias``, and counts what is not 0."""
     for i in range(total.size):
         total[i] = np.floor(total.dtype.type(x[i]) * factor[i]) + bias[i]
         counts[i] += np.uint8(total[i] != 0)
 
 
-@_outer
+@inner
+def send_sum(
+    total: Array, x: Array, factor: Array, extra: Array, extra_factor: Array, bias: Array, counts: Array
+) -> None:
+    """As ``send``, of two sums."""
+    for i in range(total.size):
+        other = np.floor(total.dtype.type(extra[i]) * extra_factor[i])
+        total[i] = np.floor(total.dtype.type(x[i]) * factor[i]) + other + bias[i]
+        counts[i] += np.uint8(total[i] != 0)
+
+
+@outer
 def relay(
     first: int, last: int, width: int, arriving: Array, factor: Array, bias: Array, total: Array, counts: Array
 ) -> None:
@@ -233,52 +289,17 @@ def relay(
         part = slice(block * width, min(neurons, (block + 1) * width))
         for s in range(samples):
             for t in range(steps):
-                _send(total[s, t, part], arriving[s, t, part], factor[part], bias[part], counts[t, part])
+                a, b = block_of(factor, part, neurons), block_of(bias, part, neurons)
+                send(total[s, t, part], arriving[s, t, part], a, b, counts[t, part])
 
 
-@_outer
-def windows(
-    first: int,
-    last: int,
-    values: Array,
-    rows: int,
-    columns: int,
-    high: int,
-    wide: int,
-    stride: Array,
-    padding: Array,
-    out: Array,
-) -> None:
-    """What a convolution's kernel meets, rows first to last - 1 of all images.
-
-    out: (images, rows * columns, high * wide * channels).
-    values: (images, height, width, channels), one type with out. high, wide: of the kernel. Outside the image stands 0.
-    """
-    _, height, width, channels = values.shape
-    for job in range(first, last):
-        image, row = job // rows, job % rows
-        for column in range(columns):
-            line = out[image, row * columns + column]
-            left = column * stride[1] - padding[1]
-            place = 0
-            for i in range(high):
-                y = row * stride[0] + i - padding[0]
-                for j in range(wide):
-                    x = left + j
-                    if 0 <= y < height and 0 <= x < width:
-                        line[place : place + channels] = values[image, y, x]
-                    else:
-                        line[place : place + channels] = 0
-                    place += channels
-
-
-@_inner
+@inner
 def _add_row(total: Array, row: Array) -> None:
     for i in range(total.size):
         total[i] += row[i]
 
 
-@_outer
+@outer
 def gather(first: int, last: int, values: Array, weight: Array, out: Array) -> None:
     """Sums of the weights of those that spike, rows first to last - 1: few spikes, few additions.
 

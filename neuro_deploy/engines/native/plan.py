@@ -12,10 +12,12 @@ import numpy as np
 import torch
 
 from neuro_deploy.engines.exact import FLOAT64_EXACT, largest_states, odd_part
+from neuro_deploy.engines.native import kernels
 from neuro_deploy.engines.native.buffers import Buffers
 from neuro_deploy.engines.native.choice import joined, products
+from neuro_deploy.engines.native.fusion import Fused, arranged, neurons_too, relay_too
 from neuro_deploy.engines.native.layout import Shape, inner_shape, to_inner
-from neuro_deploy.engines.native.products import Kernel, Product
+from neuro_deploy.engines.native.products import Kernel, Packed, Product, whole
 from neuro_deploy.errors import UnsupportedError
 from neuro_deploy.network import FixedNetwork, FixedPopulation, state_bounds
 from neuro_deploy.numerics.registers import (
@@ -27,10 +29,11 @@ from neuro_deploy.numerics.registers import (
 
 @dataclass(frozen=True, eq=False)
 class Neurons:
-    """A population's parameters in the order inside. narrow: float32, no wrap and no clip; else float64.
+    """A population's parameters in the order inside, or those of a block where all blocks have the same.
 
-    bias: (neurons,), shifted by its exponent, of a relay as it is. threshold: shifted. ku, kv: what decays leave, of
-    4096; divided by 4096 where that is exact (short) or where not narrow. leaky: u decays only in part.
+    narrow: float32, no wrap and no clip; else float64. bias: (neurons,), shifted by its exponent, of a relay as it is.
+    threshold: shifted. ku, kv: what decays leave, of 4096; divided by 4096 where that is exact (short) or where not
+    narrow. leaky: u decays only in part.
     """
 
     bias: np.ndarray
@@ -57,14 +60,18 @@ class Intake:
     merged: bool
 
 
+Direct = tuple[Product, np.ndarray]
+"""A product whose sums enter a population as they are, with its factor: (neurons,), or that of a block."""
+
+
 @dataclass(frozen=True, eq=False)
 class Step:
     """One population: what feeds it and what it does.
 
-    sums: the type in which several products are added, and of what a relay sends. ones: (neurons,), of the type in
-    which sums enter the population. direct: the only intake, where its sums can go there as they are; with its factor
-    of that type. read: whether anything reads what it sends. gathered: whether a product that reads it may
-    gather. lasts: the sources that nothing reads after this.
+    sums: the type in which several products are added, and of what a relay sends. ones: as factors are, of the type in
+    which sums enter the population. direct: the only intake, where its sums can go there as they are. extra: another
+    one, one-to-one, that is added to it. read: whether anything reads what it sends. gathered: whether a product that
+    reads it may gather. lasts: the sources that nothing reads after this. width: neurons in a block.
     """
 
     population: FixedPopulation
@@ -73,10 +80,18 @@ class Step:
     neurons: Neurons
     sums: Any
     ones: np.ndarray
-    direct: tuple[Product, np.ndarray] | None
+    direct: Direct | None
+    extra: Direct | None
     read: bool
     gathered: bool
     lasts: tuple[str, ...]
+    width: int
+    fused: Fused | None
+
+    @property
+    def jobs(self) -> int:
+        """Blocks of neurons."""
+        return -(-self.population.neurons // self.width)
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,7 +111,8 @@ class Plan:
                 for projection in intake.product.projections
             ]
             kernel = "relay" if step.population.kind == "relay" else "float32" if step.neurons.narrow else "float64"
-            rows.append({"part": step.population.name, "kernel": f"{kernel} neurons", "reason": step.neurons.reason})
+            reason = step.neurons.reason + ("; computed with their product" if step.fused else "")
+            rows.append({"part": step.population.name, "kernel": f"{kernel} neurons", "reason": reason})
         return rows
 
     def lend(self) -> Buffers:
@@ -104,6 +120,8 @@ class Plan:
         return self.spare.pop() if self.spare else Buffers()
 
 
+LANES = 64
+"""Blocks of neurons of flat populations are multiples of this, so that compiled loops have no odd ends."""
 _PLANS: weakref.WeakKeyDictionary[FixedNetwork, dict[tuple[str, Kernel | None], Plan]] = weakref.WeakKeyDictionary()
 
 
@@ -126,7 +144,7 @@ def _step(network: FixedNetwork, population: FixedPopulation, device: torch.devi
         for projection in network.inputs_of(population.name)
         for product in products(network, projection, device, forced)
     ]
-    fed = joined(network, each) if forced is None else tuple(each)
+    fed = joined(network, each) if forced in (None, "dot8") else tuple(each)
     relay = population.kind == "relay"
     largest = sum(product.largest for product in fed) + (int(np.abs(population.bias).max()) if relay else 0)
     if largest >= FLOAT64_EXACT:
@@ -134,22 +152,40 @@ def _step(network: FixedNetwork, population: FixedPopulation, device: torch.devi
             f"sums reach {largest:,}, beyond exact arithmetic", where=population.name, hint="use the reference engine"
         )
     sums = np.float32 if largest < FLOAT32_EXACT else np.float64
-    neurons = _neurons(network, population)
-    entering = sums if relay else np.float32 if neurons.narrow else np.float64
+    intakes = tuple(_intake(population, arranged(network, product), sums) for product in fed)
+    bounds = state_bounds(network)[population.name]
+    entering = sums if relay else np.float32 if bounds.exact else np.float64
+    direct, extra = _direct(intakes, sums, entering, relay=relay)
+    fused = None
+    if direct and (relay or (bounds.exact and not extra)) and entering == np.float32:
+        fused = (relay_too if relay else neurons_too)(population, direct[0], network.timesteps)
+    width, period = (fused.width, fused.period) if fused else _width(population)
     last_reader = {p.source: q.name for q in network.computed for p in network.inputs_of(q.name)}
-    intakes = tuple(_intake(population, product, sums) for product in fed)
     return Step(
         population,
         inner_shape(population.shape),
         intakes,
-        neurons,
+        _neurons(network, population, width, period),
         sums,
-        np.ones(population.neurons, entering),
-        _direct(intakes, sums, entering),
+        np.ones(min(width, population.neurons), entering),
+        _repeated(direct, width, period),
+        _repeated(extra, width, period),
         population.name in last_reader,
         any(p.geometry.kind == "dense" and p.source == population.name for p in network.projections),
         tuple(name for name, reader in last_reader.items() if reader == population.name),
+        width,
+        fused,
     )
+
+
+def _width(population: FixedPopulation) -> tuple[int, int]:
+    """Neurons in a block: whole positions, and few enough for all threads to have some; and those at a position."""
+    threads = torch.get_num_threads()
+    if len(population.shape) != 3:
+        return min(kernels.BLOCK, whole(-(-population.neurons // threads), LANES)), 1
+    channels = population.shape[0]
+    positions = population.neurons // channels
+    return channels * max(1, min(kernels.BLOCK // channels, -(-positions // threads))), channels
 
 
 def _intake(population: FixedPopulation, product: Product, dtype: Any) -> Intake:
@@ -164,16 +200,31 @@ def _intake(population: FixedPopulation, product: Product, dtype: Any) -> Intake
     return Intake(product, factor.astype(dtype), start, stop, merged)
 
 
-def _direct(intakes: Sequence[Intake], sums: Any, entering: Any) -> tuple[Product, np.ndarray] | None:
-    """The only intake, if its sums reach all neurons at once and are exact in the type in which they enter."""
-    if len(intakes) != 1 or not intakes[0].merged or intakes[0].product.delay:
-        return None
-    if np.dtype(entering).itemsize < np.dtype(sums).itemsize:
-        return None
-    return intakes[0].product, intakes[0].factor[0].astype(entering)
+def _direct(intakes: Sequence[Intake], sums: Any, entering: Any, *, relay: bool) -> tuple[Direct | None, Direct | None]:
+    """The only intake, if its sums reach all neurons at once and are exact in the type in which they enter.
+
+    With it another one, if that is one-to-one and loops can add the two.
+    """
+    whole = all(intake.merged and not intake.product.delay for intake in intakes)
+    if not whole or np.dtype(entering).itemsize < np.dtype(sums).itemsize:
+        return None, None
+    pairs = [(intake.product, intake.factor[0].astype(entering)) for intake in intakes]
+    if len(pairs) == 1:
+        return pairs[0], None
+    pairs.sort(key=lambda pair: pair[0].projection.geometry.kind == "one-to-one")
+    kinds = [pair[0].projection.geometry.kind for pair in pairs]
+    if len(pairs) != 2 or entering != np.float32 or kinds[1] != "one-to-one":
+        return None, None
+    if not (isinstance(pairs[0][0].packed, Packed) if relay else kinds[0] == "one-to-one"):
+        return None, None
+    return pairs[0], pairs[1]
 
 
-def _neurons(network: FixedNetwork, population: FixedPopulation) -> Neurons:
+def _repeated(direct: Direct | None, width: int, period: int) -> Direct | None:
+    return (direct[0], _block(direct[1], width, period)) if direct else None
+
+
+def _neurons(network: FixedNetwork, population: FixedPopulation, width: int, period: int) -> Neurons:
     bounds, driven = state_bounds(network)[population.name], network.driven(population)
     reach = network.encoding.reach if network.encoding.mode == "bias" and driven else 0
     u, v = largest_states(population, bounds, network.timesteps, reach)
@@ -189,8 +240,10 @@ def _neurons(network: FixedNetwork, population: FixedPopulation) -> Neurons:
     dtype = np.float32 if narrow else np.float64
 
     def spread(values: Any, unit: float = 1.0) -> np.ndarray:
-        whole = np.broadcast_to(np.asarray(values) * unit, (population.neurons,))
-        return to_inner(whole, population.shape).astype(dtype)
+        every = np.broadcast_to(np.asarray(values) * unit, (population.neurons,))
+        if np.size(values) == 1:
+            return every[: min(width, population.neurons)].astype(dtype)
+        return _block(to_inner(every, population.shape).astype(dtype), width, period)
 
     return Neurons(
         spread(population.bias if population.kind == "relay" else population.shifted_bias),
@@ -202,3 +255,11 @@ def _neurons(network: FixedNetwork, population: FixedPopulation) -> Neurons:
         short,
         f"|u| <= {u:,}, |v| <= {v:,}: " + ("neither wraps nor clips" if narrow else "may wrap or clip"),
     )
+
+
+def _block(values: np.ndarray, width: int, period: int) -> np.ndarray:
+    """Of values in the order inside, (neurons,), those of a block, (width,), if all blocks have the same."""
+    if len(values) <= width or len(values) % period:
+        return values
+    each = values.reshape(-1, period)
+    return np.resize(each[0], width) if np.all(each == each[0]) else values

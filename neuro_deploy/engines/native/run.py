@@ -4,24 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
 
 from neuro_deploy.engines.base import RECORDABLE, Recorder, RunResult, as_sequence
 from neuro_deploy.engines.native import kernels
-from neuro_deploy.engines.native.buffers import Buffers
+from neuro_deploy.engines.native.buffers import Buffers, roomy
+from neuro_deploy.engines.native.fusion import Fused
 from neuro_deploy.engines.native.layout import from_inner, inner_shape, to_inner
 from neuro_deploy.engines.native.plan import Plan, Step
-from neuro_deploy.engines.native.products import Product
+from neuro_deploy.engines.native.products import Product, side_by_side
 from neuro_deploy.engines.native.threads import share
 from neuro_deploy.network import FixedNetwork
 from neuro_deploy.numerics.registers import BIAS_EXPONENT, IntArray
 
-LANES = 64
-"""Blocks of neurons are multiples of this, so that compiled loops have no odd ends."""
 FEW = 0.02
 """Share of spikes below which gathering is faster than a product of bytes (docs/performance.md)."""
+
+
+NOTHING = np.empty((0, 0, 0), np.float32)
 
 
 class Run:
@@ -49,6 +52,7 @@ class Run:
         self.entering = self._entering(sequence[:, :1] if self.static else sequence)
         self.buffers: Buffers = plan.lend()
         self.values: dict[str, torch.Tensor] = {}
+        self.together: dict[str, list[str]] = {}
         self.still: dict[str | Product, torch.Tensor] = {}
         self.tails: dict[Product, torch.Tensor] = {}
         self.states: dict[str, tuple[np.ndarray, np.ndarray]] = {}
@@ -76,11 +80,11 @@ class Run:
         inside = to_inner(np.ascontiguousarray(sequence), entry.shape)
         if self.network.encoding.mode == "bias":
             return torch.tensor(inside << BIAS_EXPONENT, device=self.device)
-        fits = inside.min() >= -128 and inside.max() <= 127
-        dtype = torch.int8 if fits and self.device.type == "cpu" else torch.float32
-        return torch.tensor(inside, dtype=dtype, device=self.device).reshape(
-            *inside.shape[:2], *inner_shape(entry.shape)
-        )
+        low, high = inside.min(), inside.max()
+        fits = np.uint8 if low >= 0 and high <= 255 else np.int8 if low >= -128 and high <= 127 else None
+        held = roomy(inside.shape, fits if fits and self.device.type == "cpu" else np.float32)
+        held[...] = inside
+        return torch.from_numpy(held).to(self.device).reshape(*inside.shape[:2], *inner_shape(entry.shape))
 
     def _some(self, start: int, stop: int) -> None:
         """Timesteps start to stop - 1 of all populations."""
@@ -91,8 +95,9 @@ class Run:
                 self._relay(step, start, stop)
             else:
                 self._neurons(step, start, stop)
-            for name in step.lasts:
+            for name in (*step.lasts, *(whole for whole, parts in self.together.items() if {*parts} & {*step.lasts})):
                 value = self.values.pop(name, None)
+                self.together.pop(name, None)
                 if value is not None and name not in self.still and value.device.type == "cpu":
                     self.buffers.give(value.numpy())
 
@@ -112,15 +117,13 @@ class Run:
 
     def _sent(self, step: Step, steps: int, counts: np.ndarray) -> torch.Tensor:
         """What a relay sends, (samples, T or 1, *shape); counted."""
-        x, factor = self._arriving(step, steps)
         static = all(self._static(intake.product) for intake in step.intakes)
-        mine = x.dtype == step.sums and step.direct is None
-        total = x if mine else self.buffers.take(x.shape, step.sums)
         here = np.zeros((1, step.population.neurons), np.uint8) if static else counts
-        jobs, width = _blocks(step)
-        share(kernels.relay, jobs, x.size, width, x, factor, step.neurons.bias, total, here)
-        if not mine:
-            self._let_go(step, x)
+        if step.fused and step.direct and not self._few(step.fused.product):
+            total = self.buffers.take((self.samples, len(here), step.population.neurons), step.sums)
+            self._fused(step.fused, (step.direct[1], *self._extra(step), step.neurons.bias, total, here))
+        else:
+            total = self._relayed(step, steps, here)
         value = torch.from_numpy(total).to(self.device).reshape(*total.shape[:2], *step.shape)
         if static:
             counts += here
@@ -128,13 +131,21 @@ class Run:
             self.still[step.population.name] = value
         return value
 
+    def _relayed(self, step: Step, steps: int, counts: np.ndarray) -> np.ndarray:
+        x, factor = self._arriving(step, steps)
+        mine = x.dtype == step.sums and step.direct is None
+        total = x if mine else self.buffers.take(x.shape, step.sums)
+        share(kernels.relay, step.jobs, x.size, step.width, x, factor, step.neurons.bias, total, counts)
+        if not mine:
+            self._let_go(step, x)
+        return total
+
     def _once(self, step: Step) -> np.ndarray:
         """Counts of a relay that sends the same at every timestep."""
         return self.counts[f"{step.population.name} once"]
 
     def _neurons(self, step: Step, start: int, stop: int) -> None:
         population, neurons, steps = step.population, step.neurons, stop - start
-        x, factor = self._arriving(step, steps)
         dtype = np.float32 if neurons.narrow else np.float64
         u, v, fresh = self._states(step, dtype)
         spikes = self.buffers.take((self.samples, steps, population.neurons), np.uint8)
@@ -143,9 +154,14 @@ class Run:
         parameters = (self._bias(step, start, stop, dtype), neurons.threshold, neurons.ku, neurons.kv)
         flags = (neurons.leaky, neurons.short, fresh) if neurons.narrow else (fresh,)
         ends = (u, v, spikes, self._counts(step)[start:stop], kept["u"], kept["v"])
-        loop, (jobs, width) = kernels.lif32 if neurons.narrow else kernels.lif64, _blocks(step)
-        share(loop, jobs, spikes.size, width, x, factor, *parameters, *flags, *ends)
-        self._let_go(step, x)
+        if step.fused and step.direct and not self._few(step.fused.product):
+            self._fused(step.fused, (step.direct[1], *parameters, *flags, *ends))
+        else:
+            x, factor = self._arriving(step, steps)
+            extra = self._extra(step) if neurons.narrow else ()
+            loop = kernels.lif32 if neurons.narrow else kernels.lif64
+            share(loop, step.jobs, spikes.size, step.width, x, factor, *extra, *parameters, *flags, *ends)
+            self._let_go(step, x)
         for what in wanted:
             self._keep(step, what)[:, start:stop] = kept[what]
         if self.recorder.wants(population, "spikes"):
@@ -161,6 +177,35 @@ class Run:
         else:
             self.buffers.give(spikes)
 
+    def _fused(self, fused: Fused, rest: tuple[Any, ...]) -> None:
+        """A product and what it feeds in one loop."""
+        self._provide(fused.product)
+        source, segments, lent = fused.product.bytes(self.values, self.buffers)
+        packed = fused.product.packed
+        if packed is not None:
+            work = source.size // packed.per * packed.work
+            share(fused.loop, fused.jobs, work, *fused.sizes, source, *packed.arguments(segments), *rest)
+        if lent:
+            self.buffers.give(source)
+
+    def _provide(self, product: Product) -> None:
+        """Put its sources side by side, if it wants them so and nobody has done it yet."""
+        if product.beside and product.source not in self.values:
+            names = [projection.source for projection in product.projections]
+            each = [self.values[name].numpy() for name in names]
+            self.values[product.source] = torch.from_numpy(side_by_side(each, [None] * len(each), self.buffers))
+            self.together[product.source] = names
+
+    def _extra(self, step: Step) -> tuple[np.ndarray, np.ndarray]:
+        """What is added to what arrives, and its factor."""
+        if step.extra is None:
+            return NOTHING, step.ones
+        return self._sums(step.extra[0]).flatten(2).cpu().numpy(), step.extra[1]
+
+    def _few(self, product: Product) -> bool:
+        """Whether hardly any of its sources spikes, as far as they are counted."""
+        return product.sparse is not None and self.rates.get(product.projection.source, 1.0) < FEW
+
     def _states(self, step: Step, dtype: type) -> tuple[np.ndarray, np.ndarray, bool]:
         """(u, v, whether they are to be taken for 0): (samples, neurons) each."""
         name, shape = step.population.name, (self.samples, step.population.neurons)
@@ -173,9 +218,10 @@ class Run:
 
     def _bias(self, step: Step, start: int, stop: int, dtype: type) -> np.ndarray:
         """What enters v: (samples or 1, T or 1, neurons)."""
-        bias = step.neurons.bias[None, None]
+        bias = step.neurons.bias
         if not self.network.driven(step.population):
-            return bias
+            return bias[None, None]
+        bias = np.resize(bias, step.population.neurons)
         data = (self.entering if self.static else self.entering[:, start:stop]).flatten(2).cpu().numpy()
         driven: np.ndarray = (bias + data).astype(dtype)
         return driven
@@ -195,16 +241,15 @@ class Run:
 
     def _static(self, product: Product) -> bool:
         """Whether its sums are the same at every timestep."""
-        source = product.projection.source
-        entry = source == self.network.entry and self.static and self.network.encoding.mode != "bias"
-        return not product.delay and (entry or source in self.still)
+        entry = self.network.entry if self.static and self.network.encoding.mode != "bias" else None
+        return not product.delay and all(p.source == entry or p.source in self.still for p in product.projections)
 
     def _sums(self, product: Product) -> torch.Tensor:
         """The product's sums, (samples, T or 1, *target); those of static sources are made once."""
         if product in self.still:
             return self.still[product]
-        few = self.rates.get(product.projection.source, 1.0) < FEW
-        sums = product.sums(self.values, self.buffers, few=few)
+        self._provide(product)
+        sums = product.sums(self.values, self.buffers, few=self._few(product))
         if self._static(product):
             self.still[product] = sums
         return sums
@@ -252,13 +297,6 @@ class Run:
             shape = (self.samples, self.network.timesteps, step.population.neurons)
             self.kept[key] = np.empty(shape, np.uint8 if what == "spikes" else np.int64)
         return self.kept[key]
-
-
-def _blocks(step: Step) -> tuple[int, int]:
-    """(blocks of neurons, neurons in one): few enough in each for all threads to have some."""
-    neurons = step.population.neurons
-    width = min(kernels.BLOCK, -(-neurons // (LANES * torch.get_num_threads())) * LANES)
-    return -(-neurons // width), width
 
 
 def _outside(counts: np.ndarray, shape: tuple[int, ...]) -> IntArray:

@@ -1,0 +1,307 @@
+"""Products of bytes, and the neurons and relays that they feed, in one loop: for processors that multiply bytes.
+
+Sums of some positions and timesteps are made and used while they are in the cache.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from neuro_deploy.engines.native.kernels import block_of, inner, one_step32, outer, send, send_sum
+from neuro_deploy.engines.native.tiles import FOUND, LANES, PANEL, QUAD, ROWS, VECTORS, interleave, packed, tile
+
+Array = npt.NDArray[Any]
+_one, _two, _three = (tile(min(n, VECTORS)) for n in (1, 2, 3))
+_one_turned, _two_turned, _three_turned = (tile(min(n, VECTORS), weights_in_rows=True) for n in (1, 2, 3))
+_interleave = interleave()
+
+
+@inner
+def _panels(
+    rows: int, starts: Array, segments: Array, quads: int, weight: Array, first: int, last: int, out: int, wide: int
+) -> None:
+    """Targets first to last - 1 of rows, in whole tiles. out: address of their sums. wide: targets of a row of it."""
+    count = segments.size
+    for target in range(first, last, PANEL):
+        left = last - target
+        panel = weight.ctypes.data + target * QUAD * quads * count
+        for row in range(0, rows, ROWS):
+            begin, end = starts.ctypes.data + 8 * row, out + 4 * (row * wide + target - first)
+            if left <= LANES:
+                _one(begin, segments.ctypes.data, count, quads, panel, end, wide, left)
+            elif left <= 2 * LANES:
+                _two(begin, segments.ctypes.data, count, quads, panel, end, wide, left)
+            else:
+                _three(begin, segments.ctypes.data, count, quads, panel, end, wide, left)
+
+
+@inner
+def _begin(starts: Array, source: Array, places: Array, first: int, rows: int, per: int) -> None:
+    """Addresses of rows, of which each frame has one a place; the last one is repeated to fill a tile."""
+    for i in range(rows):
+        frame, place = divmod(first + i, places.size)
+        starts[i] = source.ctypes.data + frame * per + places[place]
+    for i in range(rows, -(-rows // ROWS) * ROWS):
+        starts[i] = starts[rows - 1]
+
+
+@outer
+def sums8(
+    first: int,
+    last: int,
+    tall: int,
+    wide: int,
+    source: Array,
+    per: int,
+    places: Array,
+    segments: Array,
+    quads: int,
+    weight: Array,
+    out: Array,
+) -> None:
+    """Sums of bytes, jobs first to last - 1; a job is some rows and some targets.
+
+    tall, wide: rows and targets of a job, in whole tiles and panels, but the last ones. source: uint8, flat, per bytes
+    a frame, readable for QUAD bytes beyond its end. places: (positions,), where in a frame rows begin. segments: where
+    in a row they begin. quads: of sources in a segment. weight: see ``tiles.packed``. out: (rows in whole tiles,
+    targets), int32; rows are frames by positions.
+    """
+    targets, every = out.shape[1], source.size // per * places.size
+    columns = -(-targets // wide)
+    starts = np.empty(tall, np.int64)
+    for job in range(first, last):
+        row, target = job // columns * tall, job % columns * wide
+        rows, end = min(tall, every - row), min(targets, target + wide)
+        _begin(starts, source, places, row, rows, per)
+        _panels(rows, starts, segments, quads, weight, target, end, out[row, target:].ctypes.data, targets)
+
+
+@outer
+def lif8(
+    first: int,
+    last: int,
+    positions: int,
+    wide: int,
+    at_once: int,
+    source: Array,
+    per: int,
+    places: Array,
+    segments: Array,
+    quads: int,
+    weight: Array,
+    targets: int,
+    factor: Array,
+    bias: Array,
+    threshold: Array,
+    ku: Array,
+    kv: Array,
+    leaky: bool,
+    short: bool,
+    fresh: bool,
+    u: Array,
+    v: Array,
+    spikes: Array,
+    counts: Array,
+    kept_u: Array,
+    kept_v: Array,
+) -> None:
+    """``sums8`` and ``kernels.lif32`` in one: sums are used while they are in the cache.
+
+    positions, wide: positions and targets in a job; wide is all targets, unless there is one position. at_once:
+    timesteps. source: (samples, T or 1, per), flat. All else as in these two.
+    """
+    samples, steps, _ = spikes.shape
+    frames, columns = source.size // per // samples, -(-targets // wide)
+    at_once = min(at_once, steps)
+    most = -(-at_once * positions // ROWS) * ROWS
+    starts, scratch = np.empty(most, np.int64), np.empty(most * min(wide, targets), np.int32)
+    for job in range(first, last):
+        position, target = job // columns * positions, job % columns * wide
+        end = min(targets, target + wide)
+        here = places[position : position + positions]
+        size, begin = here.size * (end - target), position * targets + target
+        part = slice(begin, begin + size)
+        a = block_of(factor, part, spikes.shape[2])
+        for s in range(samples):
+            if fresh:
+                u[s, part] = 0
+                v[s, part] = 0
+            for t in range(steps):
+                some = t % at_once
+                if some == 0 and (t == 0 or frames > 1):
+                    rows = min(at_once, frames - t) * here.size
+                    _begin(starts, source, here, (s * frames + t) * here.size, rows, per)
+                    _panels(rows, starts, segments, quads, weight, target, end, scratch.ctypes.data, end - target)
+                now = some * size if frames > 1 else 0
+                x = scratch[now : now + size]
+                one_step32(
+                    s, t, begin, x, a, bias, threshold, ku, kv, leaky, short, u, v, spikes, counts, kept_u, kept_v
+                )
+
+
+@outer
+def relay8(
+    first: int,
+    last: int,
+    positions: int,
+    at_once: int,
+    source: Array,
+    per: int,
+    places: Array,
+    segments: Array,
+    quads: int,
+    weight: Array,
+    targets: int,
+    factor: Array,
+    extra: Array,
+    extra_factor: Array,
+    bias: Array,
+    total: Array,
+    counts: Array,
+) -> None:
+    """``sums8`` and ``kernels.relay`` in one, to which ``floor(extra_factor extra)`` may be added.
+
+    extra: (samples, T or 1, neurons), or no samples. All else as in ``lif8`` and ``kernels.relay``.
+    """
+    samples, steps, neurons = total.shape
+    frames, at_once = source.size // per // samples, min(at_once, steps)
+    most = -(-at_once * positions // ROWS) * ROWS
+    starts, scratch = np.empty(most, np.int64), np.empty(most * targets, np.int32)
+    for job in range(first, last):
+        here = places[job * positions : (job + 1) * positions]
+        size, begin = here.size * targets, job * positions * targets
+        part = slice(begin, begin + size)
+        a, b, c = block_of(factor, part, neurons), block_of(bias, part, neurons), block_of(extra_factor, part, neurons)
+        for s in range(samples):
+            for t in range(steps):
+                some = t % at_once
+                if some == 0 and (t == 0 or frames > 1):
+                    rows = min(at_once, frames - t) * here.size
+                    _begin(starts, source, here, (s * frames + t) * here.size, rows, per)
+                    _panels(rows, starts, segments, quads, weight, 0, targets, scratch.ctypes.data, targets)
+                now = some * size if frames > 1 else 0
+                x, counted = scratch[now : now + size], counts[t, part]
+                if extra.shape[0]:
+                    other = extra[s, min(t, extra.shape[1] - 1), part]
+                    send_sum(total[s, t, part], x, a, other, c, b, counted)
+                else:
+                    send(total[s, t, part], x, a, b, counted)
+
+
+@inner
+def _across(
+    source: int, long: int, deep: int, first: int, last: int, starts: Array, panel: Array, targets: int, out: int
+) -> None:
+    """Sums over the rows of sources: targets by columns first to last - 1.
+
+    source: address of (deep, long) bytes. starts: addresses of the targets' weights. out: (targets in whole tiles, last
+    - first), its address.
+    """
+    quads, none = -(-deep // QUAD), np.zeros(1, np.int64)
+    for column in range(first, last, PANEL):
+        left = last - column
+        vectors = min(VECTORS, -(-left // LANES))
+        to = panel.ctypes.data
+        for quad in range(quads):
+            top = source + column + quad * QUAD * long
+            below = min(QUAD * quad + 1, deep - 1) - QUAD * quad
+            third = min(QUAD * quad + 2, deep - 1) - QUAD * quad
+            fourth = min(QUAD * quad + 3, deep - 1) - QUAD * quad
+            for j in range(vectors):
+                at = top + j * LANES
+                _interleave(at, at + below * long, at + third * long, at + fourth * long, to)
+                to += QUAD * LANES
+        for row in range(0, targets, ROWS):
+            begin, end = starts.ctypes.data + 8 * row, out + 4 * (row * (last - first) + column - first)
+            if vectors == 1:
+                _one_turned(begin, none.ctypes.data, 1, quads, panel.ctypes.data, end, last - first, left)
+            elif vectors == 2:
+                _two_turned(begin, none.ctypes.data, 1, quads, panel.ctypes.data, end, last - first, left)
+            else:
+                _three_turned(begin, none.ctypes.data, 1, quads, panel.ctypes.data, end, last - first, left)
+
+
+@outer
+def along8(
+    first: int,
+    last: int,
+    parts: int,
+    wide: int,
+    long: int,
+    deep: int,
+    source: Array,
+    weight: Array,
+    factor: Array,
+    bias: Array,
+    threshold: Array,
+    ku: Array,
+    kv: Array,
+    leaky: bool,
+    short: bool,
+    fresh: bool,
+    u: Array,
+    v: Array,
+    spikes: Array,
+    counts: Array,
+    kept_u: Array,
+    kept_v: Array,
+) -> None:
+    """As ``lif8``, of weights shared along an axis; a job is some columns of a part.
+
+    source: uint8, (samples, T or 1, parts, deep, long), flat; weights meet its deep rows at every column. wide: columns
+    of a job. weight: (targets, deep in whole fours), int8.
+    """
+    samples, steps, neurons = spikes.shape
+    targets, columns = weight.shape[0], -(-long // wide)
+    frames = source.size // (parts * deep * long * samples)
+    whole = -(-targets // ROWS) * ROWS
+    starts, scratch = np.empty(whole, np.int64), np.empty(whole * wide, np.int32)
+    for i in range(whole):
+        starts[i] = weight.ctypes.data + min(i, targets - 1) * weight.shape[1]
+    panel = np.empty(weight.shape[1] * PANEL, np.uint8)
+    for job in range(first, last):
+        part, column = job // columns, job % columns * wide
+        end = min(long, column + wide)
+        size = end - column
+        runs, run = (1, targets * size) if size == long else (targets, size)
+        for s in range(samples):
+            for i in range(runs):
+                begin = (part * targets + i) * long + column
+                if fresh:
+                    u[s, begin : begin + run] = 0
+                    v[s, begin : begin + run] = 0
+            for t in range(steps):
+                if t == 0 or frames > 1:
+                    at = source.ctypes.data + ((s * frames + t) * parts + part) * deep * long
+                    _across(at, long, deep, column, end, starts, panel, targets, scratch.ctypes.data)
+                for i in range(runs):
+                    begin = (part * targets + i) * long + column
+                    a = block_of(factor, slice(begin, begin + run), neurons)
+                    one_step32(
+                        s, t, begin, scratch[i * run : (i + 1) * run], a, bias, threshold, ku, kv, leaky, short, u,
+                        v, spikes, counts, kept_u, kept_v,
+                    )  # fmt: skip
+
+
+@lru_cache(maxsize=1)
+def works() -> bool:
+    """Whether tiles compile here and are exact at the edges: tried once."""
+    if FOUND is None:
+        return False
+    rng = np.random.default_rng(0)
+    rows, sources, targets = ROWS + 1, 2 * QUAD + 1, PANEL + 1
+    values = rng.integers(0, FOUND.top + 1, (rows, sources)).astype(np.uint8)
+    weight = rng.integers(-128, 128, (sources, targets)).astype(np.int8)
+    values[0], weight[:, 0], weight[:, 1] = FOUND.top, -128, 127
+    source, out = np.zeros(values.size + QUAD, np.uint8), np.empty((2 * ROWS, targets), np.int32)
+    source[: values.size] = values.reshape(-1)
+    zero, quads = np.zeros(1, np.int64), -(-sources // QUAD)
+    try:
+        sums8(0, 1, 2 * ROWS, targets, source[: values.size], sources, zero, zero, quads, packed(weight, 1), out)
+    except Exception:  # noqa: BLE001 - whatever another release of numba or LLVM makes of it: there are other kernels
+        return False
+    return bool(np.array_equal(out[:rows], values.astype(np.int64) @ weight.astype(np.int64)))

@@ -1,0 +1,129 @@
+"""Products of bytes arranged for compiled loops, and which of them are computed with what they feed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from neuro_deploy.engines.native import dot8
+from neuro_deploy.engines.native.products import NO_SEGMENTS, Packed, Product, Turned, whole
+from neuro_deploy.engines.native.tiles import PANEL, QUAD, ROWS, lined
+from neuro_deploy.engines.native.tiles import packed as tiled
+from neuro_deploy.network import FixedNetwork, FixedPopulation
+
+TOGETHER, SUMS = 2**13, 2**15
+"""Neurons, and sums, that are computed together while both are in the cache."""
+NO_WEIGHTS = torch.empty(0, dtype=torch.int8)
+
+
+@dataclass(frozen=True, eq=False)
+class Fused:
+    """A loop that computes a product with what it feeds. sizes: its first arguments after the jobs. width: neurons that
+    a job computes together, at most. period: neurons after which parameters may repeat in all jobs alike.
+    """
+
+    loop: Callable[..., None]
+    product: Product
+    jobs: int
+    sizes: tuple[int, ...]
+    width: int
+    period: int
+
+
+def arranged(network: FixedNetwork, product: Product) -> Product:
+    """The product with its weights as compiled loops read them."""
+    if product.kernel != "dot8":
+        return product
+    geometry, weight = product.projection.geometry, product.weight.numpy()
+    source = network.population(product.projection.source).shape
+    made: Packed | Turned
+    if geometry.kind == "dense":
+        made = Packed(tiled(weight, 1), weight.shape[1], NO_SEGMENTS, NO_SEGMENTS, _quads(len(weight)), len(weight))
+    elif geometry.kind == "conv2d":
+        made = _convolution(product, source, weight)
+    elif geometry.axis == "channel":
+        made = _along_channels(network, product, weight)
+    else:
+        (_, height, width), channels = source, product.target[-1]
+        parts, long = {"height": (1, width * channels), "width": (height, channels)}.get(
+            str(geometry.axis), (1, channels)
+        )
+        made = Turned(lined(weight), parts, long, weight.shape[1])
+    return replace(product, packed=made, weight=NO_WEIGHTS)
+
+
+def _along_channels(network: FixedNetwork, product: Product, weight: np.ndarray) -> Packed:
+    """Several sources with equally many channels are segments of a row, wherever they lie; others are put together."""
+    channels, height, width = network.population(product.projection.source).shape
+    windows = [projection.geometry.source_channels for projection in product.projections]
+    shapes = {network.population(projection.source).shape for projection in product.projections}
+    segments = len(windows) if len(shapes) == 1 and windows == [None] * len(windows) else 1
+    beside = segments < len(windows)
+    each = len(weight) if beside else channels
+    start = 0 if beside else (windows[0] or (0, 0))[0]
+    places = np.arange(height * width) * each + start
+    quads = _quads(len(weight) // segments)
+    per, offsets = each * height * width, np.zeros(segments, np.int64)
+    return Packed(tiled(weight, segments), weight.shape[1], places, offsets, quads, per)
+
+
+def _convolution(product: Product, source: tuple[int, ...], weight: np.ndarray) -> Packed:
+    """A segment is a row of the kernel."""
+    geometry = product.projection.geometry
+    start, stop = geometry.source_channels or (0, source[0])
+    high, wide = (int(n) for n in product.projection.weight.shape[2:])
+    (ph, pw), (sh, sw), each = geometry.padding, geometry.stride, stop - start
+    height, width = source[1] + 2 * ph, source[2] + 2 * pw
+    _, rows, columns = geometry.target_window
+    places = (np.arange(rows)[:, None] * sh * width + np.arange(columns) * sw).reshape(-1) * each
+    segments, per = np.arange(high) * width * each, height * width * each
+    made = Packed(tiled(weight, high), weight.shape[1], places, segments, _quads(wide * each), per)
+    return replace(made, margin=(ph, pw), channels=geometry.source_channels)
+
+
+def _quads(sources: int) -> int:
+    return -(-sources // QUAD)
+
+
+def neurons_too(population: FixedPopulation, product: Product, timesteps: int) -> Fused | None:
+    """How neurons without wrap or clip are computed with the only product that feeds them."""
+    if isinstance(product.packed, Turned):
+        return _along(product, product.packed)
+    if product.packed is None:
+        return None
+    channels = product.packed.targets
+    positions, threads = population.neurons // channels, torch.get_num_threads()
+    if positions > 1:
+        some, steps = _some(positions, channels, timesteps)
+        return Fused(dot8.lif8, product, -(-positions // some), (some, channels, steps), some * channels, channels)
+    wide = min(channels, whole(-(-channels // threads), PANEL))
+    steps = max(1, min(timesteps, SUMS // wide))
+    return Fused(dot8.lif8, product, -(-channels // wide), (1, wide, steps), wide, 1)
+
+
+def relay_too(population: FixedPopulation, product: Product, timesteps: int) -> Fused | None:
+    """How a relay is computed with the only product that feeds it but one-to-one."""
+    if not isinstance(product.packed, Packed):
+        return None
+    channels = product.packed.targets
+    positions = population.neurons // channels
+    some, steps = _some(positions, channels, timesteps)
+    return Fused(dot8.relay8, product, -(-positions // some), (some, steps), some * channels, channels)
+
+
+def _some(positions: int, channels: int, timesteps: int) -> tuple[int, int]:
+    """Positions and timesteps that are computed together."""
+    some = max(1, min(TOGETHER // channels, -(-positions // (2 * torch.get_num_threads()))))
+    some = some // ROWS * ROWS or some
+    return some, max(1, min(timesteps, SUMS // (some * channels)))
+
+
+def _along(product: Product, turned: Turned) -> Fused:
+    targets, long = len(turned.weight), turned.long
+    jobs = max(1, 2 * torch.get_num_threads() // turned.parts)
+    wide = min(long, whole(-(-long // jobs), PANEL), max(PANEL, SUMS // 2 // targets // PANEL * PANEL))
+    sizes = (turned.parts, wide, long, turned.deep)
+    return Fused(dot8.along8, product, turned.parts * -(-long // wide), sizes, targets * wide, 1)

@@ -1,0 +1,73 @@
+"""Compiled loops that put spikes in place for products: of images, (images, height, width, channels)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy.typing as npt
+
+from neuro_deploy.engines.native.kernels import outer
+
+Array = npt.NDArray[Any]
+
+
+@outer
+def windows(
+    first: int,
+    last: int,
+    values: Array,
+    rows: int,
+    columns: int,
+    high: int,
+    wide: int,
+    stride: Array,
+    padding: Array,
+    out: Array,
+) -> None:
+    """What a convolution's kernel meets, rows first to last - 1 of all images.
+
+    out: (images, rows * columns, high * wide * channels).
+    values: (images, height, width, channels), one type with out. high, wide: of the kernel. Outside the image stands 0.
+    """
+    _, height, width, channels = values.shape
+    for job in range(first, last):
+        image, row = job // rows, job % rows
+        for column in range(columns):
+            line = out[image, row * columns + column]
+            left = column * stride[1] - padding[1]
+            place = 0
+            for i in range(high):
+                y = row * stride[0] + i - padding[0]
+                for j in range(wide):
+                    x = left + j
+                    if 0 <= y < height and 0 <= x < width:
+                        line[place : place + channels] = values[image, y, x]
+                    else:
+                        line[place : place + channels] = 0
+                    place += channels
+
+
+@outer
+def pad(first: int, last: int, values: Array, start: int, top: int, left: int, out: Array) -> None:
+    """Images first to last - 1 with zeros around them, and only some channels.
+
+    values: (images, height, width, channels). out: (images, height + 2 top, width + 2 left, fewer channels).
+    """
+    _, height, width, _ = values.shape
+    channels = out.shape[3]
+    for image in range(first, last):
+        for y in range(out.shape[1]):
+            line = out[image, y]
+            if top <= y < top + height:
+                line[:left] = 0
+                line[left : left + width] = values[image, y - top, :, start : start + channels]
+                line[left + width :] = 0
+            else:
+                line[:] = 0
+
+
+@outer
+def beside(first: int, last: int, values: Array, start: int, at: int, channels: int, out: Array) -> None:
+    """``out[:, at:at + channels] = values[:, start:start + channels]``, rows first to last - 1."""
+    for row in range(first, last):
+        out[row, at : at + channels] = values[row, start : start + channels]
