@@ -95,9 +95,10 @@ class SpikeEncoding:
             DataError: wrong shape, or values other than 0 and 1.
         """
         values = flat_samples(x, self.shape)
-        if not np.all((values == 0) | (values == 1)):
+        spikes = values.view(np.int8) if values.dtype == np.uint8 else values.astype(np.int8)
+        if spikes.max() > 1 or spikes.min() < 0 or not (values.dtype == np.uint8 or np.array_equal(spikes, values)):
             raise DataError("x holds values other than 0 and 1; this network takes one-bit spikes")
-        return values.astype(np.int64)
+        return spikes
 
 
 @dataclass(frozen=True, eq=False)

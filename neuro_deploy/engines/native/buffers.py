@@ -33,15 +33,23 @@ class Buffers:
     def take(self, shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
         """An array that holds anything, with room behind it."""
         size = math.prod(shape) * np.dtype(dtype).itemsize
-        room = size + ROOM
-        fitting = [i for i, buffer in enumerate(self._free) if room <= buffer.size <= SLACK * room]
-        best = min(fitting, key=lambda i: self._free[i].size, default=None)
-        buffer = np.empty(room, np.uint8) if best is None else self._free.pop(best)
-        self._lent[buffer.ctypes.data] = buffer
+        room, best, least = size + ROOM, -1, SLACK * (size + ROOM) + 1
+        for i, buffer in enumerate(self._free):
+            if room <= buffer.size < least:
+                best, least = i, buffer.size
+                if least == room:
+                    break
+        buffer = np.empty(room, np.uint8) if best < 0 else self._free.pop(best)
+        self._lent[_address(buffer)] = buffer
         return buffer[:size].view(dtype).reshape(shape)
 
     def give(self, array: npt.NDArray[Any]) -> None:
         """Give back an array, or any view from its beginning; others are left alone."""
-        buffer = self._lent.pop(array.ctypes.data, None)
+        buffer = self._lent.pop(_address(array), None)
         if buffer is not None:
             self._free.append(buffer)
+
+
+def _address(array: npt.NDArray[Any]) -> int:
+    data: tuple[int, bool] = array.__array_interface__["data"]
+    return data[0]

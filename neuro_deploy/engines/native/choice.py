@@ -28,7 +28,8 @@ from neuro_deploy.engines.native.layout import inner_shape, to_inner
 from neuro_deploy.engines.native.products import KERNELS, Kernel, Product, even_bytes, int8_product
 from neuro_deploy.engines.native.tiles import FOUND
 from neuro_deploy.errors import UnsupportedError, UsageError
-from neuro_deploy.network import FixedNetwork, FixedPopulation, FixedProjection, state_bounds
+from neuro_deploy.network import FixedNetwork, FixedProjection, state_bounds
+from neuro_deploy.network.encoding import InputEncoding
 from neuro_deploy.numerics.registers import FLOAT32_EXACT, IntArray
 
 INT8 = (-128, 127)
@@ -208,7 +209,7 @@ def _able(
     geometry = projection.geometry
     rows = geometry.kind in ("dense", "conv2d") or geometry.axis == "channel"
     source = network.population(projection.source)
-    low, high = _sent(network, source)
+    low, high = sent(network.encoding) if source.kind == "input" else (0, 1)
     spikes = source.kind != "relay" and (low, high) == (0, 1)
     small = np.all(weight % 2 == 0) or (INT8[0] <= weight.min() and weight.max() <= INT8[1])
     able: dict[Kernel, str] = {}
@@ -257,12 +258,9 @@ def alone(network: FixedNetwork, projection: FixedProjection) -> bool:
     return target.kind != "relay" and state_bounds(network)[target.name].exact
 
 
-def _sent(network: FixedNetwork, source: FixedPopulation) -> tuple[int, int]:
-    """Lowest and highest value that a population other than a relay sends."""
-    encoding = network.encoding
-    if source.kind == "input" and encoding.mode == "graded":
-        return min(encoding.first, 0), max(encoding.levels, 0)
-    return 0, 1
+def sent(encoding: InputEncoding) -> tuple[int, int]:
+    """Lowest and highest value that samples are sent in with."""
+    return (min(encoding.first, 0), max(encoding.levels, 0)) if encoding.mode == "graded" else (0, 1)
 
 
 def _chosen(able: dict[Kernel, str], forced: Kernel | None) -> tuple[Kernel, str]:

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from neuro_deploy.engines.native.kernels import block_of, inner, one_step32, outer, send, send_sum
+from neuro_deploy.engines.native.kernels import address, inner, keep32, one_step32, outer
 from neuro_deploy.engines.native.tiles import FOUND, LANES, PANEL, QUAD, ROWS, VECTORS, interleave, packed, tile
+from neuro_deploy.engines.native.vectors import send32, send_sum32
 
 Array = npt.NDArray[Any]
 _one, _two, _three = (tile(min(n, VECTORS)) for n in (1, 2, 3))
@@ -114,8 +115,9 @@ def lif8(
     positions, wide: positions and targets in a job; wide is all targets, unless there is one position. at_once:
     timesteps. source: (samples, T or 1, per), flat. All else as in these two.
     """
-    samples, steps, _ = spikes.shape
+    samples, steps, neurons = spikes.shape
     frames, columns = source.size // per // samples, -(-targets // wide)
+    kept = kept_u.shape[0] or kept_v.shape[0]
     at_once = min(at_once, steps)
     most = -(-at_once * positions // ROWS) * ROWS
     starts, scratch = np.empty(most, np.int64), np.empty(most * min(wide, targets), np.int32)
@@ -125,7 +127,7 @@ def lif8(
         here = places[position : position + positions]
         size, begin = here.size * (end - target), position * targets + target
         part = slice(begin, begin + size)
-        a = block_of(factor, part, spikes.shape[2])
+        a = address(factor, begin, neurons)
         for s in range(samples):
             if fresh:
                 u[s, part] = 0
@@ -137,10 +139,12 @@ def lif8(
                     _begin(starts, source, here, (s * frames + t) * here.size, rows, per)
                     _panels(rows, starts, segments, quads, weight, target, end, scratch.ctypes.data, end - target)
                 now = some * size if frames > 1 else 0
-                x = scratch[now : now + size]
+                x = scratch.ctypes.data + 4 * now
                 one_step32(
-                    s, t, begin, x, a, bias, threshold, ku, kv, leaky, short, u, v, spikes, counts, kept_u, kept_v
+                    scratch, x, a, s, t, begin, size, bias, threshold, ku, kv, leaky, short, u, v, spikes, counts
                 )
+                if kept:
+                    keep32(scratch[now : now + size], factor, s, t, begin, leaky, u, v, kept_u, kept_v)
 
 
 @outer
@@ -174,8 +178,7 @@ def relay8(
     for job in range(first, last):
         here = places[job * positions : (job + 1) * positions]
         size, begin = here.size * targets, job * positions * targets
-        part = slice(begin, begin + size)
-        a, b, c = block_of(factor, part, neurons), block_of(bias, part, neurons), block_of(extra_factor, part, neurons)
+        a, b, c = address(factor, begin, neurons), address(bias, begin, neurons), address(extra_factor, begin, neurons)
         for s in range(samples):
             for t in range(steps):
                 some = t % at_once
@@ -183,13 +186,15 @@ def relay8(
                     rows = min(at_once, frames - t) * here.size
                     _begin(starts, source, here, (s * frames + t) * here.size, rows, per)
                     _panels(rows, starts, segments, quads, weight, 0, targets, scratch.ctypes.data, targets)
-                now = some * size if frames > 1 else 0
-                x, counted = scratch[now : now + size], counts[t, part]
+                x = scratch.ctypes.data + 4 * (some * size if frames > 1 else 0)
+                out = total.ctypes.data + 4 * ((s * steps + t) * neurons + begin)
+                counted = counts.ctypes.data + t * neurons + begin
                 if extra.shape[0]:
-                    other = extra[s, min(t, extra.shape[1] - 1), part]
-                    send_sum(total[s, t, part], x, a, other, c, b, counted)
+                    row = s * extra.shape[1] + min(t, extra.shape[1] - 1)
+                    other = extra.ctypes.data + extra.itemsize * (row * neurons + begin)
+                    send_sum32(scratch, extra, size, x, a, b, out, counted, other, c)
                 else:
-                    send(total[s, t, part], x, a, b, counted)
+                    send32(scratch, size, x, a, b, out, counted)
 
 
 @inner
@@ -257,6 +262,7 @@ def along8(
     """
     samples, steps, neurons = spikes.shape
     targets, columns = weight.shape[0], -(-long // wide)
+    kept = kept_u.shape[0] or kept_v.shape[0]
     frames = source.size // (parts * deep * long * samples)
     whole = -(-targets // ROWS) * ROWS
     starts, scratch = np.empty(whole, np.int64), np.empty(whole * wide, np.int32)
@@ -280,11 +286,13 @@ def along8(
                     _across(at, long, deep, column, end, starts, panel, targets, scratch.ctypes.data)
                 for i in range(runs):
                     begin = (part * targets + i) * long + column
-                    a = block_of(factor, slice(begin, begin + run), neurons)
+                    a, x = address(factor, begin, neurons), scratch.ctypes.data + 4 * i * run
                     one_step32(
-                        s, t, begin, scratch[i * run : (i + 1) * run], a, bias, threshold, ku, kv, leaky, short, u,
-                        v, spikes, counts, kept_u, kept_v,
-                    )  # fmt: skip
+                        scratch, x, a, s, t, begin, run, bias, threshold, ku, kv, leaky, short, u, v, spikes, counts
+                    )
+                    if kept:
+                        here = scratch[i * run : (i + 1) * run]
+                        keep32(here, factor, s, t, begin, leaky, u, v, kept_u, kept_v)
 
 
 @lru_cache(maxsize=1)

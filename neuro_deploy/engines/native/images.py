@@ -67,6 +67,19 @@ def pad(first: int, last: int, values: Array, start: int, top: int, left: int, o
 
 
 @outer
+def enter(first: int, last: int, values: Array, out: Array) -> None:
+    """Samples as they come, in the order inside, frames first to last - 1.
+
+    values: (frames, channels, positions), whole. out: (frames, positions, channels), of a type that holds them.
+    """
+    _, positions, channels = out.shape
+    for frame in range(first, last):
+        for position in range(positions):
+            for channel in range(channels):
+                out[frame, position, channel] = values[frame, channel, position]
+
+
+@outer
 def beside(first: int, last: int, values: Array, start: int, at: int, channels: int, out: Array) -> None:
     """``out[:, at:at + channels] = values[:, start:start + channels]``, rows first to last - 1."""
     for row in range(first, last):

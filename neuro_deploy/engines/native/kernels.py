@@ -1,10 +1,8 @@
 """Compiled loops of the native engine. All whole numbers in floating point, exact by the bounds that callers prove.
 
-The decay ``sgn(x) * ((|x| * k) >> 12)``: with ``h = trunc(x / 4096)`` it is ``h k + trunc((x - 4096 h) k / 4096)``. In
-float32 every number on the way stays below 2^24 for \\|x\\| <= 2^23 and k <= 4096, so each is exact.
-
 Outer loops take a range of jobs, so that several threads can share them, and let go of the interpreter's lock. Inner
-loops are functions of their own that are not inlined: so the compiler sees plain arrays and vectorizes them.
+loops are functions of their own that are not inlined: so the compiler sees plain arrays and vectorizes them. Those of
+float32 are in ``vectors``.
 """
 
 from __future__ import annotations
@@ -15,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from neuro_deploy.engines.native.vectors import fire_leaky, fire_plain, fire_short, two_sums32
 from neuro_deploy.numerics.registers import ACTIVATION_SHIFT, STATE_LIMIT
 
 Array = npt.NDArray[Any]
@@ -23,7 +22,6 @@ BLOCK = 1024
 TOP, END, WRAP = np.float64(STATE_LIMIT), np.float64(STATE_LIMIT - 1), np.float64(2 * STATE_LIMIT)
 F32 = np.float32
 UNIT32, UNIT64 = np.float32(1 << ACTIVATION_SHIFT), np.float64(1 << ACTIVATION_SHIFT)
-LOW, ONE_STEP = np.float32(1 / 4096), np.float32(4096)
 inner = njit(cache=True, error_model="numpy", inline="never")
 outer = njit(cache=True, error_model="numpy", nogil=True)
 
@@ -34,73 +32,51 @@ def block_of(values: Array, part: slice, neurons: int) -> Array:
     return values[part] if values.size == neurons else values[: part.stop - part.start]
 
 
-@inner
-def _decay32(x: Array, k: Array) -> None:
-    for i in range(x.size):
-        h = np.trunc(x[i] * LOW)
-        x[i] = h * k[i] + np.trunc((x[i] - ONE_STEP * h) * (k[i] * LOW))
+@njit(cache=True, error_model="numpy", inline="always")
+def address(values: Array, begin: int, neurons: int) -> int:
+    """Of a block's part of values: (neurons,), or for one block if all blocks have the same."""
+    here: int = values.ctypes.data
+    return here + values.itemsize * begin if values.shape[-1] == neurons else here
 
 
-@inner
-def _charge32(u: Array, x: Array, factor: Array) -> None:
-    for i in range(u.size):
-        u[i] += np.floor(F32(x[i]) * factor[i]) * UNIT32
-
-
-@inner
-def _arrive32(u: Array, x: Array, factor: Array) -> None:
-    for i in range(u.size):
-        u[i] = np.floor(F32(x[i]) * factor[i]) * UNIT32
-
-
-@inner
-def _fire32(v: Array, k: Array, u: Array, bias: Array, threshold: Array, spikes: Array, counts: Array) -> None:
-    """Any decay of v."""
-    for i in range(v.size):
-        h = np.trunc(v[i] * LOW)
-        new = h * k[i] + np.trunc((v[i] - ONE_STEP * h) * (k[i] * LOW)) + u[i] + bias[i]
-        fires = new > threshold[i]
-        v[i] = F32(0) if fires else new
-        spikes[i] = np.uint8(fires)
-        counts[i] += np.uint8(fires)
-
-
-@inner
-def _fire_short32(
-    v: Array, share: Array, x: Array, factor: Array, bias: Array, threshold: Array, spikes: Array, counts: Array
-) -> None:
-    """No decay left in u, and a decay of v whose product with it is exact as it is: share = k / 4096."""
-    for i in range(v.size):
-        new = np.trunc(v[i] * share[i]) + np.floor(F32(x[i]) * factor[i]) * UNIT32 + bias[i]
-        fires = new > threshold[i]
-        v[i] = F32(0) if fires else new
-        spikes[i] = np.uint8(fires)
-        counts[i] += np.uint8(fires)
-
-
-@inner
+@njit(cache=True, error_model="numpy", inline="always")
 def one_step32(
-    s: int, t: int, begin: int, x: Array, factor: Array, bias: Array, threshold: Array, ku: Array, kv: Array,
-    leaky: bool, short: bool, u: Array, v: Array, spikes: Array, counts: Array, kept_u: Array, kept_v: Array,
+    like: Array, x: int, factor: int, s: int, t: int, begin: int, size: int, bias: Array, threshold: Array, ku: Array,
+    kv: Array, leaky: bool, short: bool, u: Array, v: Array, spikes: Array, counts: Array,
 ) -> None:  # fmt: skip
-    """A timestep of a block of neurons, at which ``floor(factor x)`` arrives; all else as in ``lif32``."""
-    part, neurons = slice(begin, begin + x.size), spikes.shape[2]
-    b = block_of(bias[min(s, bias.shape[0] - 1), min(t, bias.shape[1] - 1)], part, neurons)
-    level, left = block_of(threshold, part, neurons), block_of(kv, part, neurons)
-    fired, counted = spikes[s, t, part], counts[t, part]
+    """A timestep of a block of neurons, at which ``floor(factor x)`` arrives.
+
+    x, factor: addresses of this block's. like: an array of x's type. All else as in ``lif32``.
+    """
+    neurons = spikes.shape[2]
+    at_bias = address(bias, begin, neurons)
+    at_bias += 4 * bias.shape[2] * (min(s, bias.shape[0] - 1) * bias.shape[1] + min(t, bias.shape[1] - 1))
+    level, left = address(threshold, begin, neurons), address(kv, begin, neurons)
+    at_v, row = v.ctypes.data + 4 * (s * neurons + begin), spikes.shape[1] * s + t
+    fired, counted = spikes.ctypes.data + row * neurons + begin, counts.ctypes.data + t * neurons + begin
     if short:
-        _fire_short32(v[s, part], left, x, factor, b, level, fired, counted)
-        if kept_u.shape[0]:
-            _arrive32(u[s, part], x, factor)
+        fire_short(like, size, x, factor, at_bias, level, left, at_v, fired, counted)
+    elif leaky:
+        at_u, left_u = u.ctypes.data + 4 * (s * neurons + begin), address(ku, begin, neurons)
+        fire_leaky(like, size, x, factor, at_bias, level, left, at_v, fired, counted, left_u, at_u)
     else:
-        if leaky:
-            _decay32(u[s, part], block_of(ku, part, neurons))
-            _charge32(u[s, part], x, factor)
-        else:
-            _arrive32(u[s, part], x, factor)
-        _fire32(v[s, part], left, u[s, part], b, level, fired, counted)
+        fire_plain(like, size, x, factor, at_bias, level, left, at_v, fired, counted)
+
+
+@inner
+def keep32(
+    x: Array, factor: Array, s: int, t: int, begin: int, leaky: bool, u: Array, v: Array, kept_u: Array, kept_v: Array
+) -> None:
+    """Note u and v of a block after a timestep at which ``floor(factor x)`` arrived, if they are wanted."""
+    part = slice(begin, begin + x.size)
     if kept_u.shape[0]:
-        kept_u[s, t, part] = u[s, part]
+        if leaky:
+            kept_u[s, t, part] = u[s, part]
+        else:
+            here = block_of(factor, part, u.shape[1])
+            for i in range(x.size):
+                u[s, begin + i] = np.floor(F32(x[i]) * here[i]) * UNIT32
+            kept_u[s, t, part] = u[s, part]
     if kept_v.shape[0]:
         kept_v[s, t, part] = v[s, part]
 
@@ -122,12 +98,6 @@ def _step64(
         v[i] = 0.0 if fires else new
         spikes[i] = np.uint8(fires)
         counts[i] += np.uint8(fires)
-
-
-@inner
-def _two_sums(total: Array, x: Array, factor: Array, extra: Array, extra_factor: Array) -> None:
-    for i in range(total.size):
-        total[i] = np.floor(F32(x[i]) * factor[i]) + np.floor(F32(extra[i]) * extra_factor[i])
 
 
 @outer
@@ -163,28 +133,36 @@ def lif32(
     (T, neurons), uint8, added to. kept_u, kept_v: like spikes, float32, or with no samples. All else float32.
     """
     samples, steps, neurons = spikes.shape
-    total, ones = np.empty(width, F32), np.ones(width, F32)
+    total, ones, kept = np.empty(width, F32), np.ones(width, F32), kept_u.shape[0] or kept_v.shape[0]
     for block in range(first, last):
-        part = slice(block * width, min(neurons, (block + 1) * width))
-        size = part.stop - part.start
-        a, b = block_of(factor, part, neurons), block_of(extra_factor, part, neurons)
+        begin = block * width
+        size = min(width, neurons - begin)
+        part = slice(begin, begin + size)
+        a, b = address(factor, begin, neurons), address(extra_factor, begin, neurons)
         for s in range(samples):
             if fresh:
                 u[s, part] = 0
                 v[s, part] = 0
             for t in range(steps):
-                x = arriving[s, min(t, arriving.shape[1] - 1), part]
+                row = s * arriving.shape[1] + min(t, arriving.shape[1] - 1)
+                x = arriving.ctypes.data + arriving.itemsize * (row * neurons + begin)
                 if extra.shape[0]:
-                    _two_sums(total[:size], x, a, extra[s, min(t, extra.shape[1] - 1), part], b)
+                    row = s * extra.shape[1] + min(t, extra.shape[1] - 1)
+                    y = extra.ctypes.data + extra.itemsize * (row * neurons + begin)
+                    two_sums32(arriving, extra, size, x, a, total.ctypes.data, y, b)
                     one_step32(
-                        s, t, part.start, total[:size], ones[:size], bias, threshold, ku, kv, leaky, short, u, v,
-                        spikes, counts, kept_u, kept_v,
+                        total, total.ctypes.data, ones.ctypes.data, s, t, begin, size, bias, threshold, ku, kv, leaky,
+                        short, u, v, spikes, counts,
                     )  # fmt: skip
+                    if kept:
+                        keep32(total[:size], ones[:size], s, t, begin, leaky, u, v, kept_u, kept_v)
                 else:
                     one_step32(
-                        s, t, part.start, x, a, bias, threshold, ku, kv, leaky, short, u, v, spikes, counts, kept_u,
-                        kept_v,
-                    )  # fmt: skip
+                        arriving, x, a, s, t, begin, size, bias, threshold, ku, kv, leaky, short, u, v, spikes, counts
+                    )
+                    if kept:
+                        here = arriving[s, min(t, arriving.shape[1] - 1), part]
+                        keep32(here, factor, s, t, begin, leaky, u, v, kept_u, kept_v)
 
 
 @outer
@@ -261,17 +239,6 @@ def send(total: Array, x: Array, factor: Array, bias: Array, counts: Array) -> N
     """``total = floor(factor x) + bias``, and counts what is not 0."""
     for i in range(total.size):
         total[i] = np.floor(total.dtype.type(x[i]) * factor[i]) + bias[i]
-        counts[i] += np.uint8(total[i] != 0)
-
-
-@inner
-def send_sum(
-    total: Array, x: Array, factor: Array, extra: Array, extra_factor: Array, bias: Array, counts: Array
-) -> None:
-    """As ``send``, of two sums."""
-    for i in range(total.size):
-        other = np.floor(total.dtype.type(extra[i]) * extra_factor[i])
-        total[i] = np.floor(total.dtype.type(x[i]) * factor[i]) + other + bias[i]
         counts[i] += np.uint8(total[i] != 0)
 
 

@@ -165,7 +165,7 @@ def _step(network: FixedNetwork, population: FixedPopulation, device: torch.devi
         population,
         inner_shape(population.shape),
         intakes,
-        _neurons(network, population, width, period),
+        _neurons(network, population, entering, width, period),
         sums,
         np.ones(min(width, population.neurons), entering),
         _repeated(direct, width, period),
@@ -224,7 +224,7 @@ def _repeated(direct: Direct | None, width: int, period: int) -> Direct | None:
     return (direct[0], _block(direct[1], width, period)) if direct else None
 
 
-def _neurons(network: FixedNetwork, population: FixedPopulation, width: int, period: int) -> Neurons:
+def _neurons(network: FixedNetwork, population: FixedPopulation, dtype: Any, width: int, period: int) -> Neurons:
     bounds, driven = state_bounds(network)[population.name], network.driven(population)
     reach = network.encoding.reach if network.encoding.mode == "bias" and driven else 0
     u, v = largest_states(population, bounds, network.timesteps, reach)
@@ -237,7 +237,6 @@ def _neurons(network: FixedNetwork, population: FixedPopulation, width: int, per
             hint="run it on the reference engine",
         )
     short = narrow and not np.any(left["u"]) and v * odd_part(left["v"]) < FLOAT32_EXACT
-    dtype = np.float32 if narrow else np.float64
 
     def spread(values: Any, unit: float = 1.0) -> np.ndarray:
         every = np.broadcast_to(np.asarray(values) * unit, (population.neurons,))

@@ -12,7 +12,9 @@ import torch
 from neuro_deploy.engines.base import RECORDABLE, Recorder, RunResult, as_sequence
 from neuro_deploy.engines.native import kernels
 from neuro_deploy.engines.native.buffers import Buffers, roomy
+from neuro_deploy.engines.native.choice import sent
 from neuro_deploy.engines.native.fusion import Fused
+from neuro_deploy.engines.native.images import enter
 from neuro_deploy.engines.native.layout import from_inner, inner_shape, to_inner
 from neuro_deploy.engines.native.plan import Plan, Step
 from neuro_deploy.engines.native.products import Product, side_by_side
@@ -24,7 +26,7 @@ FEW = 0.02
 """Share of spikes below which gathering is faster than a product of bytes (docs/performance.md)."""
 
 
-NOTHING = np.empty((0, 0, 0), np.float32)
+NOTHING, NOTHING64 = np.empty((0, 0, 0), np.float32), np.empty((0, 0, 0), np.float64)
 
 
 class Run:
@@ -77,14 +79,18 @@ class Run:
     def _entering(self, sequence: IntArray) -> torch.Tensor:
         """The encoded samples, in the order inside: bytes where they fit."""
         entry = self.network.population(self.network.entry)
-        inside = to_inner(np.ascontiguousarray(sequence), entry.shape)
-        if self.network.encoding.mode == "bias":
+        encoding = self.network.encoding
+        if encoding.mode == "bias":
+            inside = to_inner(np.ascontiguousarray(sequence), entry.shape)
             return torch.tensor(inside << BIAS_EXPONENT, device=self.device)
-        low, high = inside.min(), inside.max()
-        fits = np.uint8 if low >= 0 and high <= 255 else np.int8 if low >= -128 and high <= 127 else None
-        held = roomy(inside.shape, fits if fits and self.device.type == "cpu" else np.float32)
-        held[...] = inside
-        return torch.from_numpy(held).to(self.device).reshape(*inside.shape[:2], *inner_shape(entry.shape))
+        low, high = sent(encoding)
+        fits = np.uint8 if low >= 0 and high <= 255 else np.int8 if low >= -128 and high <= 127 else np.float32
+        channels = entry.shape[0] if len(entry.shape) == 3 else entry.neurons
+        frames = sequence.shape[:2]
+        held = roomy((*frames, *inner_shape(entry.shape)), fits if self.device.type == "cpu" else np.float32)
+        values = np.ascontiguousarray(sequence).reshape(frames[0] * frames[1], channels, -1)
+        share(enter, len(values), values.size, values, held.reshape(len(values), -1, channels))
+        return torch.from_numpy(held).to(self.device)
 
     def _some(self, start: int, stop: int) -> None:
         """Timesteps start to stop - 1 of all populations."""
@@ -150,7 +156,8 @@ class Run:
         u, v, fresh = self._states(step, dtype)
         spikes = self.buffers.take((self.samples, steps, population.neurons), np.uint8)
         wanted = [what for what in ("u", "v") if self.recorder.wants(population, what)]
-        kept = {what: np.empty(spikes.shape if what in wanted else (0, 0, 0), dtype) for what in ("u", "v")}
+        none = NOTHING if neurons.narrow else NOTHING64
+        kept = {what: np.empty(spikes.shape, dtype) if what in wanted else none for what in ("u", "v")}
         parameters = (self._bias(step, start, stop, dtype), neurons.threshold, neurons.ku, neurons.kv)
         flags = (neurons.leaky, neurons.short, fresh) if neurons.narrow else (fresh,)
         ends = (u, v, spikes, self._counts(step)[start:stop], kept["u"], kept["v"])

@@ -1,0 +1,259 @@
+"""Loops over neurons as LLVM vectors, for use in compiled loops.
+
+Compilers leave such loops unvectorized, or test first whether any two of their ten arrays overlap. Here each is built
+from vectors at once, for any processor: LLVM splits vectors that are longer than its registers.
+
+They take addresses: arrays passed between compiled functions cost more than what is computed in a block.
+
+All arithmetic is float32 on whole numbers, exact by the bounds that callers prove.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils as untyped
+from numba.extending import intrinsic
+
+from neuro_deploy.numerics.registers import ACTIVATION_SHIFT, DECAY_UNITY
+
+cgutils: Any = untyped
+WIDE = 16
+"""Neurons at a time."""
+FLOAT, DOUBLE, LONG, INT, BYTE = ir.FloatType(), ir.DoubleType(), ir.IntType(64), ir.IntType(32), ir.IntType(8)
+FLOATS, BYTES, FLAGS = (ir.VectorType(kind, WIDE) for kind in (FLOAT, BYTE, ir.IntType(1)))
+UNIT, FULL = float(1 << ACTIVATION_SHIFT), float(DECAY_UNITY)
+Value = Any
+
+
+class Lanes:
+    """Some neurons: loads, stores and arithmetic of vectors. mask: those that there are, None for all."""
+
+    def __init__(self, build: ir.IRBuilder, pointers: dict[str, Value], at: Value, mask: Value | None) -> None:
+        self._build, self._pointers, self._at, self._mask = build, pointers, at, mask
+
+    def load(self, name: str) -> Value:
+        """Those of an array, as float32."""
+        raw = self._raw(name)
+        kind = raw.type.element
+        if kind in (FLOAT, DOUBLE):
+            return raw if kind == FLOAT else self._build.fptrunc(raw, FLOATS)
+        return self._build.uitofp(raw, FLOATS) if kind == BYTE else self._build.sitofp(raw, FLOATS)
+
+    def _raw(self, name: str) -> Value:
+        pointer = self._build.gep(self._pointers[name], [self._at])
+        kind = ir.VectorType(self._pointers[name].type.pointee, WIDE)
+        pointer = self._build.bitcast(pointer, kind.as_pointer())
+        if self._mask is None:
+            value = self._build.load(pointer)
+            value.align = 1
+            return value
+        return self._call(
+            f"llvm.masked.load.{_name(kind)}.p0", kind, pointer, INT(1), self._mask, ir.Constant(kind, None)
+        )
+
+    def store(self, name: str, value: Value) -> None:
+        """Write an array's."""
+        pointer = self._build.bitcast(self._build.gep(self._pointers[name], [self._at]), value.type.as_pointer())
+        if self._mask is None:
+            self._build.store(value, pointer).align = 1
+        else:
+            self._call(f"llvm.masked.store.{_name(value.type)}.p0", ir.VoidType(), value, pointer, INT(1), self._mask)
+
+    def count(self, name: str, flags: Value) -> None:
+        """Add 1 where a flag is set, in bytes."""
+        self.store(name, self._build.add(self._raw(name), self._build.zext(flags, BYTES)))
+
+    def bytes(self, flags: Value) -> Value:
+        """0 or 1."""
+        return self._build.zext(flags, BYTES)
+
+    def plus(self, *terms: Value) -> Value:
+        """Sum."""
+        total, *others = terms
+        for term in others:
+            total = self._build.fadd(total, term)
+        return total
+
+    def times(self, a: Value, b: Value | float) -> Value:
+        """Product."""
+        return self._build.fmul(a, _all(b) if isinstance(b, float) else b)
+
+    def floor(self, value: Value) -> Value:
+        """Rounded down."""
+        return self._call(f"llvm.floor.{_name(FLOATS)}", FLOATS, value)
+
+    def trunc(self, value: Value) -> Value:
+        """Rounded toward zero."""
+        return self._call(f"llvm.trunc.{_name(FLOATS)}", FLOATS, value)
+
+    def above(self, a: Value, b: Value) -> Value:
+        """Flags of a > b."""
+        return self._build.fcmp_ordered(">", a, b)
+
+    def some(self, value: Value) -> Value:
+        """Flags of what is not 0."""
+        return self._build.fcmp_ordered("!=", value, _all(0.0))
+
+    def unless(self, flags: Value, value: Value) -> Value:
+        """0 where a flag is set."""
+        return self._build.select(flags, _all(0.0), value)
+
+    def decayed(self, x: Value, left: Value) -> Value:
+        """``sgn(x) ((|x| left) >> 12)``, equal to ``h left + trunc((x - 4096 h) left / 4096)``, h ``trunc(x / 4096)``.
+
+        Every number on the way stays below 2^24 for x up to 2^23, either sign, and left <= 4096, so that each is exact.
+        """
+        high = self.trunc(self.times(x, 1 / FULL))
+        rest = self._build.fsub(x, self.times(high, FULL))
+        return self.plus(self.times(high, left), self.trunc(self.times(rest, self.times(left, 1 / FULL))))
+
+    def _call(self, name: str, kind: Any, *arguments: Value) -> Value:
+        signature = ir.FunctionType(kind, [argument.type for argument in arguments])
+        return self._build.call(cgutils.get_or_insert_function(self._build.module, signature, name), arguments)
+
+
+def _all(number: float) -> Value:
+    return ir.Constant(FLOATS, [number] * WIDE)
+
+
+def _name(kind: Any) -> str:
+    names = {FLOAT: "f32", DOUBLE: "f64", INT: "i32", BYTE: "i8"}
+    return f"v{WIDE}{names[kind.element]}"
+
+
+def _loop(body: Callable[[Lanes], None], **kinds: Any) -> Any:
+    """Signature and code of a function of a number of neurons, and of the addresses of arrays of these kinds."""
+
+    def code(context: Any, build: ir.IRBuilder, _signature: Any, arguments: Any) -> Any:
+        neurons, *addresses = arguments[-len(kinds) - 1 :]
+        pairs = zip(kinds.items(), addresses, strict=True)
+        pointers = {name: build.inttoptr(address, kind.as_pointer()) for (name, kind), address in pairs}
+        count = build.sdiv(neurons, LONG(WIDE))
+        with cgutils.for_range(build, count, intp=LONG) as vectors:
+            body(Lanes(build, pointers, build.mul(vectors.index, LONG(WIDE)), None))
+        done = build.mul(count, LONG(WIDE))
+        left = build.sub(neurons, done)
+        with build.if_then(build.icmp_signed(">", left, LONG(0))):
+            order = ir.Constant(ir.VectorType(INT, WIDE), list(range(WIDE)))
+            nothing = ir.Constant(order.type, ir.Undefined)
+            one = build.insert_element(nothing, build.trunc(left, INT), INT(0))
+            every = build.shuffle_vector(one, nothing, ir.Constant(order.type, None))
+            body(Lanes(build, pointers, done, build.icmp_signed("<", order, every)))
+        return context.get_dummy_value()
+
+    return code
+
+
+def _kind(array: Any) -> Any:
+    """LLVM's type of an array's elements."""
+    kinds = {"float32": FLOAT, "float64": DOUBLE, "int32": INT, "uint8": BYTE, "int8": BYTE}
+    return kinds[str(array.dtype)]
+
+
+def _arriving(n: Lanes) -> Value:
+    return n.times(n.floor(n.times(n.load("x"), n.load("factor"))), UNIT)
+
+
+def _fire(n: Lanes, v: Value, u: Value) -> None:
+    new = n.plus(v, u, n.load("bias"))
+    fires = n.above(new, n.load("threshold"))
+    n.store("v", n.unless(fires, new))
+    n.store("spikes", n.bytes(fires))
+    n.count("counts", fires)
+
+
+def _short(n: Lanes) -> None:
+    _fire(n, n.trunc(n.times(n.load("v"), n.load("kv"))), _arriving(n))
+
+
+def _plain(n: Lanes) -> None:
+    _fire(n, n.decayed(n.load("v"), n.load("kv")), _arriving(n))
+
+
+def _leaky(n: Lanes) -> None:
+    u = n.plus(n.decayed(n.load("u"), n.load("ku")), _arriving(n))
+    n.store("u", u)
+    _fire(n, n.decayed(n.load("v"), n.load("kv")), u)
+
+
+def _send(n: Lanes) -> None:
+    total = n.plus(n.floor(n.times(n.load("x"), n.load("factor"))), n.load("bias"))
+    n.store("total", total)
+    n.count("counts", n.some(total))
+
+
+def _send_sum(n: Lanes) -> None:
+    first, second = n.times(n.load("x"), n.load("factor")), n.times(n.load("extra"), n.load("extra_factor"))
+    total = n.plus(n.floor(first), n.floor(second), n.load("bias"))
+    n.store("total", total)
+    n.count("counts", n.some(total))
+
+
+def _two_sums(n: Lanes) -> None:
+    first, second = n.times(n.load("x"), n.load("factor")), n.times(n.load("extra"), n.load("extra_factor"))
+    n.store("total", n.plus(n.floor(first), n.floor(second)))
+
+
+def _neuron(x: Any) -> dict[str, Any]:
+    floats = dict.fromkeys(("factor", "bias", "threshold", "kv", "v"), FLOAT)
+    return {"x": _kind(x), **floats, "spikes": BYTE, "counts": BYTE}
+
+
+def _sent(x: Any) -> dict[str, Any]:
+    return {"x": _kind(x), "factor": FLOAT, "bias": FLOAT, "total": FLOAT, "counts": BYTE}
+
+
+def _takes(integers: int, *like: Any) -> Any:
+    """The signature."""
+    return types.void(*like, *[types.intp] * integers)
+
+
+fire_short: Any = intrinsic(
+    lambda _typing, like, _n, _x, _f, _b, _t, _kv, _v, _s, _c: (_takes(9, like), _loop(_short, **_neuron(like)))
+)
+"""A timestep of n neurons without u whose v decays by an exact product with kv, what is left of 1.
+
+Arguments: an array of x's type; n; addresses of x, factor, bias, threshold, kv, v, spikes, counts.
+"""
+fire_plain: Any = intrinsic(
+    lambda _typing, like, _n, _x, _f, _b, _t, _kv, _v, _s, _c: (_takes(9, like), _loop(_plain, **_neuron(like)))
+)
+"""As ``fire_short``, of any decay of v; kv is what is left of 4096."""
+fire_leaky: Any = intrinsic(
+    lambda _typing, like, _n, _x, _f, _b, _t, _kv, _v, _s, _c, _ku, _u: (
+        _takes(11, like),
+        _loop(_leaky, **_neuron(like), ku=FLOAT, u=FLOAT),
+    )
+)
+"""As ``fire_plain``, of neurons whose u decays in part. Addresses in addition: ku, what is left of 4096, and u."""
+send32: Any = intrinsic(
+    lambda _typing, like, _n, _x, _f, _b, _total, _c: (_takes(6, like), _loop(_send, **_sent(like)))
+)
+"""``total = floor(factor x) + bias``, and counts what is not 0.
+
+Arguments: an array of x's type; n; addresses of x, factor, bias, total, counts.
+"""
+send_sum32: Any = intrinsic(
+    lambda _typing, like, extra, _n, _x, _f, _b, _total, _c, _e, _ef: (
+        _takes(8, like, extra),
+        _loop(_send_sum, **_sent(like), extra=_kind(extra), extra_factor=FLOAT),
+    )
+)
+"""As ``send32``, with ``floor(extra_factor extra)`` added.
+
+Arguments: arrays of x's and of extra's type; n; the same addresses, and those of extra, extra_factor.
+"""
+two_sums32: Any = intrinsic(
+    lambda _typing, like, extra, _n, _x, _f, _total, _e, _ef: (
+        _takes(6, like, extra),
+        _loop(_two_sums, x=_kind(like), factor=FLOAT, total=FLOAT, extra=_kind(extra), extra_factor=FLOAT),
+    )
+)
+"""``total = floor(factor x) + floor(extra_factor extra)``.
+
+Arguments: arrays of x's and of extra's type; n; addresses of x, factor, total, extra, extra_factor.
+"""
