@@ -6,6 +6,7 @@ An array of megabytes that is made and dropped costs its pages each time anew: m
 from __future__ import annotations
 
 import math
+import weakref
 from typing import Any
 
 import numpy as np
@@ -42,6 +43,12 @@ class Buffers:
         buffer = np.empty(room, np.uint8) if best < 0 else self._free.pop(best)
         self._lent[_address(buffer)] = buffer
         return buffer[:size].view(dtype).reshape(shape)
+
+    def lend(self, shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+        """As ``take``; given back by itself when nobody has the array any more."""
+        array = self.take(shape, dtype)
+        weakref.finalize(array, self._free.append, self._lent.pop(_address(array)))
+        return array
 
     def give(self, array: npt.NDArray[Any]) -> None:
         """Give back an array, or any view from its beginning; others are left alone."""

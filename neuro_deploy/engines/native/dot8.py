@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from neuro_deploy.engines.native.kernels import address, inner, keep32, one_step32, outer
+from neuro_deploy.engines.native.kernels import address, begin32, inner, keep32, one_step32, outer, placed
 from neuro_deploy.engines.native.tiles import FOUND, LANES, PANEL, QUAD, ROWS, VECTORS, interleave, packed, tile
 from neuro_deploy.engines.native.vectors import send32, send_sum32
 
@@ -121,17 +121,17 @@ def lif8(
     at_once = min(at_once, steps)
     most = -(-at_once * positions // ROWS) * ROWS
     starts, scratch = np.empty(most, np.int64), np.empty(most * min(wide, targets), np.int32)
+    mine, bytes_ = np.empty((2, positions * wide), np.float32), np.empty(positions * wide, np.uint8)
+    my_u, my_v, my_count = mine[0].ctypes.data, mine[1].ctypes.data, bytes_.ctypes.data
     for job in range(first, last):
         position, target = job // columns * positions, job % columns * wide
         end = min(targets, target + wide)
         here = places[position : position + positions]
         size, begin = here.size * (end - target), position * targets + target
-        part = slice(begin, begin + size)
         a = address(factor, begin, neurons)
         for s in range(samples):
-            if fresh:
-                u[s, part] = 0
-                v[s, part] = 0
+            begin32(fresh, u, v, s, begin, size, mine)
+            at_u, at_v = placed(u, s, begin, neurons, my_u), placed(v, s, begin, neurons, my_v)
             for t in range(steps):
                 some = t % at_once
                 if some == 0 and (t == 0 or frames > 1):
@@ -141,8 +141,9 @@ def lif8(
                 now = some * size if frames > 1 else 0
                 x = scratch.ctypes.data + 4 * now
                 one_step32(
-                    scratch, x, a, s, t, begin, size, bias, threshold, ku, kv, leaky, short, u, v, spikes, counts
-                )
+                    scratch, x, a, s, t, begin, size, bias, threshold, ku, kv, leaky, short, at_u, at_v, spikes,
+                    placed(counts, t, begin, neurons, my_count),
+                )  # fmt: skip
                 if kept:
                     keep32(scratch[now : now + size], factor, s, t, begin, leaky, u, v, kept_u, kept_v)
 
@@ -269,6 +270,8 @@ def along8(
     for i in range(whole):
         starts[i] = weight.ctypes.data + min(i, targets - 1) * weight.shape[1]
     panel = np.empty(weight.shape[1] * PANEL, np.uint8)
+    mine, bytes_ = np.empty((2, targets * wide), np.float32), np.empty(targets * wide, np.uint8)
+    my_u, my_v, my_count = mine[0].ctypes.data, mine[1].ctypes.data, bytes_.ctypes.data
     for job in range(first, last):
         part, column = job // columns, job % columns * wide
         end = min(long, column + wide)
@@ -276,10 +279,7 @@ def along8(
         runs, run = (1, targets * size) if size == long else (targets, size)
         for s in range(samples):
             for i in range(runs):
-                begin = (part * targets + i) * long + column
-                if fresh:
-                    u[s, begin : begin + run] = 0
-                    v[s, begin : begin + run] = 0
+                begin32(fresh, u, v, s, (part * targets + i) * long + column, run, mine)
             for t in range(steps):
                 if t == 0 or frames > 1:
                     at = source.ctypes.data + ((s * frames + t) * parts + part) * deep * long
@@ -287,9 +287,12 @@ def along8(
                 for i in range(runs):
                     begin = (part * targets + i) * long + column
                     a, x = address(factor, begin, neurons), scratch.ctypes.data + 4 * i * run
+                    at_u = placed(u, s, begin, neurons, my_u + 4 * i * run)
+                    at_v = placed(v, s, begin, neurons, my_v + 4 * i * run)
                     one_step32(
-                        scratch, x, a, s, t, begin, run, bias, threshold, ku, kv, leaky, short, u, v, spikes, counts
-                    )
+                        scratch, x, a, s, t, begin, run, bias, threshold, ku, kv, leaky, short, at_u, at_v, spikes,
+                        placed(counts, t, begin, neurons, my_count),
+                    )  # fmt: skip
                     if kept:
                         here = scratch[i * run : (i + 1) * run]
                         keep32(here, factor, s, t, begin, leaky, u, v, kept_u, kept_v)

@@ -42,25 +42,39 @@ def address(values: Array, begin: int, neurons: int) -> int:
 @njit(cache=True, error_model="numpy", inline="always")
 def one_step32(
     like: Array, x: int, factor: int, s: int, t: int, begin: int, size: int, bias: Array, threshold: Array, ku: Array,
-    kv: Array, leaky: bool, short: bool, u: Array, v: Array, spikes: Array, counts: Array,
+    kv: Array, leaky: bool, short: bool, u: int, v: int, spikes: Array, counted: int,
 ) -> None:  # fmt: skip
     """A timestep of a block of neurons, at which ``floor(factor x)`` arrives.
 
-    x, factor: addresses of this block's. like: an array of x's type. All else as in ``lif32``.
+    x, factor, u, v, counted: addresses of this block's. like: an array of x's type. All else as in ``lif32``.
     """
     neurons = spikes.shape[2]
     at_bias = address(bias, begin, neurons)
     at_bias += 4 * bias.shape[2] * (min(s, bias.shape[0] - 1) * bias.shape[1] + min(t, bias.shape[1] - 1))
     level, left = address(threshold, begin, neurons), address(kv, begin, neurons)
-    at_v, row = v.ctypes.data + 4 * (s * neurons + begin), spikes.shape[1] * s + t
-    fired, counted = spikes.ctypes.data + row * neurons + begin, counts.ctypes.data + t * neurons + begin
+    fired = spikes.ctypes.data + (spikes.shape[1] * s + t) * neurons + begin
     if short:
-        fire_short(like, size, x, factor, at_bias, level, left, at_v, fired, counted)
+        fire_short(like, size, x, factor, at_bias, level, left, v, fired, counted)
     elif leaky:
-        at_u, left_u = u.ctypes.data + 4 * (s * neurons + begin), address(ku, begin, neurons)
-        fire_leaky(like, size, x, factor, at_bias, level, left, at_v, fired, counted, left_u, at_u)
+        fire_leaky(like, size, x, factor, at_bias, level, left, v, fired, counted, address(ku, begin, neurons), u)
     else:
-        fire_plain(like, size, x, factor, at_bias, level, left, at_v, fired, counted)
+        fire_plain(like, size, x, factor, at_bias, level, left, v, fired, counted)
+
+
+@njit(cache=True, error_model="numpy", inline="always")
+def placed(values: Array, row: int, begin: int, neurons: int, mine: int) -> int:
+    """Address of a block's part of a row of values, or that of memory of one's own if there are no rows."""
+    return values.ctypes.data + values.itemsize * (row * neurons + begin) if values.shape[0] else mine
+
+
+@inner
+def begin32(fresh: bool, u: Array, v: Array, s: int, begin: int, size: int, mine: Array) -> None:
+    """Set states to 0 before the first timestep. mine: those of a block, if others are not kept."""
+    if fresh and v.shape[0]:
+        u[s, begin : begin + size] = 0
+        v[s, begin : begin + size] = 0
+    if not v.shape[0]:
+        mine[:] = 0
 
 
 @inner
@@ -129,21 +143,24 @@ def lif32(
     or no samples; a_in is ``floor(factor arriving) + floor(extra_factor extra)``. factor, extra_factor, threshold:
     (neurons,). bias: (samples or 1, T or 1, neurons). ku, kv: (neurons,), what the decays leave, of 4096; with short,
     kv is that divided by 4096. All of these may hold one block's values, where all blocks have the same. fresh: states
-    are 0 before. u, v: (samples, neurons), states before and after. spikes: (samples, T, neurons), uint8, out. counts:
-    (T, neurons), uint8, added to. kept_u, kept_v: like spikes, float32, or with no samples. All else float32.
+    are 0 before. u, v: (samples, neurons), states before and after; no samples: they are not wanted. spikes: (samples,
+    T, neurons), uint8, out. counts: (T, neurons), uint8, added to; no timesteps: not wanted. kept_u, kept_v: like
+    spikes, float32, or with no samples. All else float32.
     """
     samples, steps, neurons = spikes.shape
     total, ones, kept = np.empty(width, F32), np.ones(width, F32), kept_u.shape[0] or kept_v.shape[0]
+    mine, bytes_ = np.empty((2, width), F32), np.empty(width, np.uint8)
+    my_u, my_v, my_count = mine[0].ctypes.data, mine[1].ctypes.data, bytes_.ctypes.data
     for block in range(first, last):
         begin = block * width
         size = min(width, neurons - begin)
         part = slice(begin, begin + size)
         a, b = address(factor, begin, neurons), address(extra_factor, begin, neurons)
         for s in range(samples):
-            if fresh:
-                u[s, part] = 0
-                v[s, part] = 0
+            begin32(fresh, u, v, s, begin, size, mine)
+            at_u, at_v = placed(u, s, begin, neurons, my_u), placed(v, s, begin, neurons, my_v)
             for t in range(steps):
+                counted = placed(counts, t, begin, neurons, my_count)
                 row = s * arriving.shape[1] + min(t, arriving.shape[1] - 1)
                 x = arriving.ctypes.data + arriving.itemsize * (row * neurons + begin)
                 if extra.shape[0]:
@@ -152,14 +169,15 @@ def lif32(
                     two_sums32(arriving, extra, size, x, a, total.ctypes.data, y, b)
                     one_step32(
                         total, total.ctypes.data, ones.ctypes.data, s, t, begin, size, bias, threshold, ku, kv, leaky,
-                        short, u, v, spikes, counts,
+                        short, at_u, at_v, spikes, counted,
                     )  # fmt: skip
                     if kept:
                         keep32(total[:size], ones[:size], s, t, begin, leaky, u, v, kept_u, kept_v)
                 else:
                     one_step32(
-                        arriving, x, a, s, t, begin, size, bias, threshold, ku, kv, leaky, short, u, v, spikes, counts
-                    )
+                        arriving, x, a, s, t, begin, size, bias, threshold, ku, kv, leaky, short, at_u, at_v, spikes,
+                        counted,
+                    )  # fmt: skip
                     if kept:
                         here = arriving[s, min(t, arriving.shape[1] - 1), part]
                         keep32(here, factor, s, t, begin, leaky, u, v, kept_u, kept_v)

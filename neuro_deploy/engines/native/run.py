@@ -26,6 +26,7 @@ FEW = 0.02
 """Share of spikes below which gathering is faster than a product of bytes (docs/performance.md)."""
 
 
+NO_STATES, NO_COUNTS = np.empty((0, 0), np.float32), np.empty((0, 0), np.uint8)
 NOTHING, NOTHING64 = np.empty((0, 0, 0), np.float32), np.empty((0, 0, 0), np.float64)
 
 
@@ -153,14 +154,14 @@ class Run:
     def _neurons(self, step: Step, start: int, stop: int) -> None:
         population, neurons, steps = step.population, step.neurons, stop - start
         dtype = np.float32 if neurons.narrow else np.float64
-        u, v, fresh = self._states(step, dtype)
-        spikes = self.buffers.take((self.samples, steps, population.neurons), np.uint8)
         wanted = [what for what in ("u", "v") if self.recorder.wants(population, what)]
+        u, v, fresh = (NO_STATES, NO_STATES, True) if self._forgets(step, wanted) else self._states(step, dtype)
+        spikes, counts = self._spikes(step, start, stop)
         none = NOTHING if neurons.narrow else NOTHING64
         kept = {what: np.empty(spikes.shape, dtype) if what in wanted else none for what in ("u", "v")}
         parameters = (self._bias(step, start, stop, dtype), neurons.threshold, neurons.ku, neurons.kv)
         flags = (neurons.leaky, neurons.short, fresh) if neurons.narrow else (fresh,)
-        ends = (u, v, spikes, self._counts(step)[start:stop], kept["u"], kept["v"])
+        ends = (u, v, spikes, counts, kept["u"], kept["v"])
         if step.fused and step.direct and not self._few(step.fused.product):
             self._fused(step.fused, (step.direct[1], *parameters, *flags, *ends))
         else:
@@ -173,7 +174,7 @@ class Run:
             self._keep(step, what)[:, start:stop] = kept[what]
         if self.recorder.wants(population, "spikes"):
             self._keep(step, "spikes")[:, start:stop] = spikes
-        if self.at_once >= self.network.timesteps:
+        if self.at_once >= self.network.timesteps and u is not NO_STATES:
             self.buffers.give(u)
             self.buffers.give(v)
         if step.gathered:
@@ -212,6 +213,19 @@ class Run:
     def _few(self, product: Product) -> bool:
         """Whether hardly any of its sources spikes, as far as they are counted."""
         return product.sparse is not None and self.rates.get(product.projection.source, 1.0) < FEW
+
+    def _forgets(self, step: Step, wanted: list[str]) -> bool:
+        """Whether nobody wants the states of neurons after the loop."""
+        return step.neurons.narrow and not wanted and self.at_once >= self.network.timesteps
+
+    def _spikes(self, step: Step, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
+        """Where spikes go, (samples, T, neurons), and their counts, (T, neurons): none if they are the spikes."""
+        shape = (self.samples, stop - start, step.population.neurons)
+        if self.samples > 1 or self.at_once < self.network.timesteps or not step.neurons.narrow:
+            return self.buffers.take(shape, np.uint8), self._counts(step)[start:stop]
+        spikes = self.buffers.lend(shape, np.uint8)
+        self.counts[step.population.name] = spikes[0]
+        return spikes, NO_COUNTS
 
     def _states(self, step: Step, dtype: type) -> tuple[np.ndarray, np.ndarray, bool]:
         """(u, v, whether they are to be taken for 0): (samples, neurons) each."""
