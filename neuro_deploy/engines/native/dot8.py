@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from neuro_deploy.engines.native.kernels import address, begin32, inner, keep32, one_step32, outer, placed
 from neuro_deploy.engines.native.tiles import FOUND, LANES, PANEL, QUAD, ROWS, VECTORS, interleave, packed, tile
-from neuro_deploy.engines.native.vectors import send32, send_sum32
+from neuro_deploy.engines.native.vectors import next_job, send32, send_sum32
 
 Array = npt.NDArray[Any]
 _one, _two, _three = (tile(min(n, VECTORS)) for n in (1, 2, 3))
@@ -52,8 +52,8 @@ def _begin(starts: Array, source: Array, places: Array, first: int, rows: int, p
 
 @outer
 def sums8(
-    first: int,
-    last: int,
+    turn: Array,
+    jobs: int,
     tall: int,
     wide: int,
     source: Array,
@@ -64,7 +64,7 @@ def sums8(
     weight: Array,
     out: Array,
 ) -> None:
-    """Sums of bytes, jobs first to last - 1; a job is some rows and some targets.
+    """Sums of bytes; a job is some rows and some targets.
 
     tall, wide: rows and targets of a job, in whole tiles and panels, but the last ones. source: uint8, flat, per bytes
     a frame, readable for QUAD bytes beyond its end. places: (positions,), where in a frame rows begin. segments: where
@@ -74,17 +74,19 @@ def sums8(
     targets, every = out.shape[1], source.size // per * places.size
     columns = -(-targets // wide)
     starts = np.empty(tall, np.int64)
-    for job in range(first, last):
+    job = next_job(turn)
+    while job < jobs:
         row, target = job // columns * tall, job % columns * wide
         rows, end = min(tall, every - row), min(targets, target + wide)
         _begin(starts, source, places, row, rows, per)
         _panels(rows, starts, segments, quads, weight, target, end, out[row, target:].ctypes.data, targets)
+        job = next_job(turn)
 
 
 @outer
 def lif8(
-    first: int,
-    last: int,
+    turn: Array,
+    jobs: int,
     positions: int,
     wide: int,
     at_once: int,
@@ -122,8 +124,8 @@ def lif8(
     most = -(-at_once * positions // ROWS) * ROWS
     starts, scratch = np.empty(most, np.int64), np.empty(most * min(wide, targets), np.int32)
     mine, bytes_ = np.empty((2, positions * wide), np.float32), np.empty(positions * wide, np.uint8)
-    my_u, my_v, my_count = mine[0].ctypes.data, mine[1].ctypes.data, bytes_.ctypes.data
-    for job in range(first, last):
+    job = next_job(turn)
+    while job < jobs:
         position, target = job // columns * positions, job % columns * wide
         end = min(targets, target + wide)
         here = places[position : position + positions]
@@ -131,7 +133,10 @@ def lif8(
         a = address(factor, begin, neurons)
         for s in range(samples):
             begin32(fresh, u, v, s, begin, size, mine)
-            at_u, at_v = placed(u, s, begin, neurons, my_u), placed(v, s, begin, neurons, my_v)
+            at_u, at_v = (
+                placed(u, s, begin, neurons, mine.ctypes.data),
+                placed(v, s, begin, neurons, mine[1].ctypes.data),
+            )
             for t in range(steps):
                 some = t % at_once
                 if some == 0 and (t == 0 or frames > 1):
@@ -142,16 +147,17 @@ def lif8(
                 x = scratch.ctypes.data + 4 * now
                 one_step32(
                     scratch, x, a, s, t, begin, size, bias, threshold, ku, kv, leaky, short, at_u, at_v, spikes,
-                    placed(counts, t, begin, neurons, my_count),
+                    placed(counts, t, begin, neurons, bytes_.ctypes.data),
                 )  # fmt: skip
                 if kept:
                     keep32(scratch[now : now + size], factor, s, t, begin, leaky, u, v, kept_u, kept_v)
+        job = next_job(turn)
 
 
 @outer
 def relay8(
-    first: int,
-    last: int,
+    turn: Array,
+    jobs: int,
     positions: int,
     at_once: int,
     source: Array,
@@ -176,7 +182,8 @@ def relay8(
     frames, at_once = source.size // per // samples, min(at_once, steps)
     most = -(-at_once * positions // ROWS) * ROWS
     starts, scratch = np.empty(most, np.int64), np.empty(most * targets, np.int32)
-    for job in range(first, last):
+    job = next_job(turn)
+    while job < jobs:
         here = places[job * positions : (job + 1) * positions]
         size, begin = here.size * targets, job * positions * targets
         a, b, c = address(factor, begin, neurons), address(bias, begin, neurons), address(extra_factor, begin, neurons)
@@ -196,6 +203,7 @@ def relay8(
                     send_sum32(scratch, extra, size, x, a, b, out, counted, other, c)
                 else:
                     send32(scratch, size, x, a, b, out, counted)
+        job = next_job(turn)
 
 
 @inner
@@ -233,8 +241,8 @@ def _across(
 
 @outer
 def along8(
-    first: int,
-    last: int,
+    turn: Array,
+    jobs: int,
     parts: int,
     wide: int,
     long: int,
@@ -271,8 +279,8 @@ def along8(
         starts[i] = weight.ctypes.data + min(i, targets - 1) * weight.shape[1]
     panel = np.empty(weight.shape[1] * PANEL, np.uint8)
     mine, bytes_ = np.empty((2, targets * wide), np.float32), np.empty(targets * wide, np.uint8)
-    my_u, my_v, my_count = mine[0].ctypes.data, mine[1].ctypes.data, bytes_.ctypes.data
-    for job in range(first, last):
+    job = next_job(turn)
+    while job < jobs:
         part, column = job // columns, job % columns * wide
         end = min(long, column + wide)
         size = end - column
@@ -287,15 +295,16 @@ def along8(
                 for i in range(runs):
                     begin = (part * targets + i) * long + column
                     a, x = address(factor, begin, neurons), scratch.ctypes.data + 4 * i * run
-                    at_u = placed(u, s, begin, neurons, my_u + 4 * i * run)
-                    at_v = placed(v, s, begin, neurons, my_v + 4 * i * run)
+                    at_u = placed(u, s, begin, neurons, mine.ctypes.data + 4 * i * run)
+                    at_v = placed(v, s, begin, neurons, mine[1].ctypes.data + 4 * i * run)
                     one_step32(
                         scratch, x, a, s, t, begin, run, bias, threshold, ku, kv, leaky, short, at_u, at_v, spikes,
-                        placed(counts, t, begin, neurons, my_count),
+                        placed(counts, t, begin, neurons, bytes_.ctypes.data),
                     )  # fmt: skip
                     if kept:
                         here = scratch[i * run : (i + 1) * run]
                         keep32(here, factor, s, t, begin, leaky, u, v, kept_u, kept_v)
+        job = next_job(turn)
 
 
 @lru_cache(maxsize=1)
@@ -312,7 +321,19 @@ def works() -> bool:
     source[: values.size] = values.reshape(-1)
     zero, quads = np.zeros(1, np.int64), -(-sources // QUAD)
     try:
-        sums8(0, 1, 2 * ROWS, targets, source[: values.size], sources, zero, zero, quads, packed(weight, 1), out)
+        sums8(
+            np.zeros(1, np.int64),
+            1,
+            2 * ROWS,
+            targets,
+            source[: values.size],
+            sources,
+            zero,
+            zero,
+            quads,
+            packed(weight, 1),
+            out,
+        )
     except Exception:  # noqa: BLE001 - whatever another release of numba or LLVM makes of it: there are other kernels
         return False
     return bool(np.array_equal(out[:rows], values.astype(np.int64) @ weight.astype(np.int64)))

@@ -14,6 +14,8 @@ from neuro_deploy.engines.native.tiles import PANEL, QUAD, ROWS, lined
 from neuro_deploy.engines.native.tiles import packed as tiled
 from neuro_deploy.network import FixedNetwork, FixedPopulation
 
+JOBS = 4
+"""For each thread, at least: so that all are done at about the same time."""
 TOGETHER, SUMS = 2**13, 2**15
 """Neurons, and sums, that are computed together while both are in the cache."""
 NO_WEIGHTS = torch.empty(0, dtype=torch.int8)
@@ -116,14 +118,14 @@ def relay_too(population: FixedPopulation, product: Product, timesteps: int) -> 
 
 def _some(positions: int, channels: int, timesteps: int) -> tuple[int, int]:
     """Positions and timesteps that are computed together."""
-    some = max(1, min(TOGETHER // channels, -(-positions // (2 * torch.get_num_threads()))))
+    some = max(1, min(TOGETHER // channels, -(-positions // (JOBS * torch.get_num_threads()))))
     some = some // ROWS * ROWS or some
     return some, max(1, min(timesteps, SUMS // (some * channels)))
 
 
 def _along(product: Product, turned: Turned) -> Fused:
     targets, long = len(turned.weight), turned.long
-    jobs = max(1, 2 * torch.get_num_threads() // turned.parts)
+    jobs = max(1, JOBS * torch.get_num_threads() // turned.parts)
     wide = min(long, whole(-(-long // jobs), PANEL), max(PANEL, SUMS // 2 // targets // PANEL * PANEL))
     sizes = (turned.parts, wide, long, turned.deep)
     return Fused(dot8.along8, product, turned.parts * -(-long // wide), sizes, targets * wide, 1)

@@ -3,6 +3,9 @@
 Outer loops take a range of jobs, so that several threads can share them, and let go of the interpreter's lock. Inner
 loops are functions of their own that are not inlined: so the compiler sees plain arrays and vectorizes them. Those of
 float32 are in ``vectors``.
+
+Numba frees an array after the last line that names it, whatever still has its address: addresses are taken anew inside
+the loops that use them.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from neuro_deploy.engines.native.vectors import fire_leaky, fire_plain, fire_short, two_sums32
+from neuro_deploy.engines.native.vectors import fire_leaky, fire_plain, fire_short, next_job, two_sums32
 from neuro_deploy.numerics.registers import ACTIVATION_SHIFT, STATE_LIMIT
 
 Array = npt.NDArray[Any]
@@ -116,8 +119,8 @@ def _step64(
 
 @outer
 def lif32(
-    first: int,
-    last: int,
+    turn: Array,
+    jobs: int,
     width: int,
     arriving: Array,
     factor: Array,
@@ -137,7 +140,7 @@ def lif32(
     kept_u: Array,
     kept_v: Array,
 ) -> None:
-    """All timesteps of the blocks first to last - 1 of neurons whose states neither wrap nor clip.
+    """All timesteps of blocks of neurons whose states neither wrap nor clip.
 
     width: neurons in a block. arriving: (samples, T or 1, neurons), whole numbers of any type. extra: like arriving,
     or no samples; a_in is ``floor(factor arriving) + floor(extra_factor extra)``. factor, extra_factor, threshold:
@@ -150,17 +153,20 @@ def lif32(
     samples, steps, neurons = spikes.shape
     total, ones, kept = np.empty(width, F32), np.ones(width, F32), kept_u.shape[0] or kept_v.shape[0]
     mine, bytes_ = np.empty((2, width), F32), np.empty(width, np.uint8)
-    my_u, my_v, my_count = mine[0].ctypes.data, mine[1].ctypes.data, bytes_.ctypes.data
-    for block in range(first, last):
+    block = next_job(turn)
+    while block < jobs:
         begin = block * width
         size = min(width, neurons - begin)
         part = slice(begin, begin + size)
         a, b = address(factor, begin, neurons), address(extra_factor, begin, neurons)
         for s in range(samples):
             begin32(fresh, u, v, s, begin, size, mine)
-            at_u, at_v = placed(u, s, begin, neurons, my_u), placed(v, s, begin, neurons, my_v)
+            at_u, at_v = (
+                placed(u, s, begin, neurons, mine.ctypes.data),
+                placed(v, s, begin, neurons, mine[1].ctypes.data),
+            )
             for t in range(steps):
-                counted = placed(counts, t, begin, neurons, my_count)
+                counted = placed(counts, t, begin, neurons, bytes_.ctypes.data)
                 row = s * arriving.shape[1] + min(t, arriving.shape[1] - 1)
                 x = arriving.ctypes.data + arriving.itemsize * (row * neurons + begin)
                 if extra.shape[0]:
@@ -181,12 +187,13 @@ def lif32(
                     if kept:
                         here = arriving[s, min(t, arriving.shape[1] - 1), part]
                         keep32(here, factor, s, t, begin, leaky, u, v, kept_u, kept_v)
+        block = next_job(turn)
 
 
 @outer
 def lif64(
-    first: int,
-    last: int,
+    turn: Array,
+    jobs: int,
     width: int,
     arriving: Array,
     factor: Array,
@@ -204,7 +211,8 @@ def lif64(
 ) -> None:
     """As ``lif32``, in float64, with wrap and clip. ku, kv: divided by 4096."""
     samples, steps, neurons = spikes.shape
-    for block in range(first, last):
+    block = next_job(turn)
+    while block < jobs:
         part = slice(block * width, min(neurons, (block + 1) * width))
         for s in range(samples):
             if fresh:
@@ -224,6 +232,7 @@ def lif64(
                     kept_u[s, t, part] = u[s, part]
                 if kept_v.shape[0]:
                     kept_v[s, t, part] = v[s, part]
+        block = next_job(turn)
 
 
 @inner
@@ -262,7 +271,7 @@ def send(total: Array, x: Array, factor: Array, bias: Array, counts: Array) -> N
 
 @outer
 def relay(
-    first: int, last: int, width: int, arriving: Array, factor: Array, bias: Array, total: Array, counts: Array
+    turn: Array, jobs: int, width: int, arriving: Array, factor: Array, bias: Array, total: Array, counts: Array
 ) -> None:
     """``total = floor(factor arriving) + bias``, and counts what is not 0: what relays send.
 
@@ -270,12 +279,14 @@ def relay(
     or 1, neurons), uint8.
     """
     samples, steps, neurons = total.shape
-    for block in range(first, last):
+    block = next_job(turn)
+    while block < jobs:
         part = slice(block * width, min(neurons, (block + 1) * width))
         for s in range(samples):
             for t in range(steps):
                 a, b = block_of(factor, part, neurons), block_of(bias, part, neurons)
                 send(total[s, t, part], arriving[s, t, part], a, b, counts[t, part])
+        block = next_job(turn)
 
 
 @inner

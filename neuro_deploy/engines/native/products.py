@@ -13,7 +13,7 @@ from neuro_deploy.engines.native import dot8, kernels
 from neuro_deploy.engines.native.buffers import Buffers, roomy
 from neuro_deploy.engines.native.images import beside, pad, windows
 from neuro_deploy.engines.native.layout import Shape
-from neuro_deploy.engines.native.threads import share
+from neuro_deploy.engines.native.threads import deal, share
 from neuro_deploy.engines.native.tiles import PANEL, ROWS
 from neuro_deploy.network import FixedProjection
 
@@ -142,7 +142,7 @@ class Product:
         wide = min(targets, whole(-(-targets // (threads if rows <= tall else 1)), PANEL))
         out = buffers.take((whole(rows, ROWS), targets), np.int32)
         jobs = -(-rows // tall) * -(-targets // wide)
-        share(dot8.sums8, jobs, lead.numel() * packed.work, tall, wide, source, *packed.arguments(segments)[:-1], out)
+        deal(dot8.sums8, jobs, lead.numel() * packed.work, tall, wide, source, *packed.arguments(segments)[:-1], out)
         if lent:
             buffers.give(source)
         return torch.from_numpy(out[:rows]).reshape(*lead, *self.target)
@@ -155,7 +155,8 @@ class Product:
         packed, first = self.packed, each[0].ctypes.data
         if len(each) == 1 and packed.margin == (0, 0) and packed.channels is None:
             return each[0].reshape(-1), packed.segments, False
-        if len(each) == len(packed.segments) > 1 and packed.margin == (0, 0):
+        lasting = all(values[projection.source].is_contiguous() for projection in self.projections)
+        if lasting and len(each) == len(packed.segments) > 1 and packed.margin == (0, 0):
             away = np.array([source.ctypes.data - first for source in each])
             return each[0].reshape(-1), packed.segments + away, False
         if len(each) > 1:

@@ -18,7 +18,7 @@ from neuro_deploy.engines.native.images import enter
 from neuro_deploy.engines.native.layout import from_inner, inner_shape, to_inner
 from neuro_deploy.engines.native.plan import Plan, Step
 from neuro_deploy.engines.native.products import Product, side_by_side
-from neuro_deploy.engines.native.threads import share
+from neuro_deploy.engines.native.threads import deal, share
 from neuro_deploy.network import FixedNetwork
 from neuro_deploy.numerics.registers import BIAS_EXPONENT, IntArray
 
@@ -142,7 +142,7 @@ class Run:
         x, factor = self._arriving(step, steps)
         mine = x.dtype == step.sums and step.direct is None
         total = x if mine else self.buffers.take(x.shape, step.sums)
-        share(kernels.relay, step.jobs, x.size, step.width, x, factor, step.neurons.bias, total, counts)
+        deal(kernels.relay, step.jobs, x.size, step.width, x, factor, step.neurons.bias, total, counts)
         if not mine:
             self._let_go(step, x)
         return total
@@ -168,7 +168,7 @@ class Run:
             x, factor = self._arriving(step, steps)
             extra = self._extra(step) if neurons.narrow else ()
             loop = kernels.lif32 if neurons.narrow else kernels.lif64
-            share(loop, step.jobs, spikes.size, step.width, x, factor, *extra, *parameters, *flags, *ends)
+            deal(loop, step.jobs, spikes.size, step.width, x, factor, *extra, *parameters, *flags, *ends)
             self._let_go(step, x)
         for what in wanted:
             self._keep(step, what)[:, start:stop] = kept[what]
@@ -192,7 +192,7 @@ class Run:
         packed = fused.product.packed
         if packed is not None:
             work = source.size // packed.per * packed.work
-            share(fused.loop, fused.jobs, work, *fused.sizes, source, *packed.arguments(segments), *rest)
+            deal(fused.loop, fused.jobs, work, *fused.sizes, source, *packed.arguments(segments), *rest)
         if lent:
             self.buffers.give(source)
 

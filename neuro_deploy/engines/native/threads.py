@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
 import torch
 
 WORTH = 2**17
@@ -28,6 +29,20 @@ def share(loop: Callable[..., None], jobs: int, operations: int, *arguments: Any
     for other in others:
         other.result()
     return None
+
+
+def deal(loop: Callable[..., None], jobs: int, operations: int, *arguments: Any) -> None:
+    """Run ``loop(turn, jobs, *arguments)``: as ``share``, but each thread takes the next job when it is free.
+
+    turn: (1,), int64, the next job; see ``kernels.next_job``. A thread that wakes late, or is held up, gets fewer jobs.
+    """
+    turn = np.zeros(1, np.int64)
+    threads = min(torch.get_num_threads(), jobs, 1 + operations // WORTH)
+    others = [_pool().submit(loop, turn, jobs, *arguments) for _ in range(threads - 1)]
+    loop(turn, jobs, *arguments)
+    for other in others:
+        if not other.cancel():
+            other.result()
 
 
 @lru_cache(maxsize=1)

@@ -257,3 +257,12 @@ two_sums32: Any = intrinsic(
 
 Arguments: arrays of x's and of extra's type; n; addresses of x, factor, total, extra, extra_factor.
 """
+
+
+def _next_job(context: Any, build: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
+    turn = context.make_array(signature.args[0])(context, build, arguments[0])
+    return build.atomic_rmw("add", turn.data, LONG(1), "monotonic")
+
+
+next_job: Any = intrinsic(lambda _typing, turn: (types.int64(turn), _next_job))
+"""The job whose turn it is, from an array with that number, which then is the next one's, for all threads."""
