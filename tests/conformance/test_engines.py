@@ -222,6 +222,14 @@ def test_native_lets_spikes_go_that_nobody_reads_any_more(monkeypatch: pytest.Mo
     assert max(len(names) for names in held) < len(network.separated.populations) - 3
 
 
+def test_native_leaves_results_of_earlier_runs_alone() -> None:
+    network = graph(4)
+    x = samples_for(network, 4, count=5)
+    runs = [nd.run(network, x[i : i + 1]) for i in range(len(x))]
+    for i, run in enumerate(runs):
+        assert_same_run(nd.run(network, x[i : i + 1], engine="reference"), run)
+
+
 @pytest.mark.parametrize("at_once", [1, 1500])
 def test_native_takes_few_samples_and_timesteps_at_a_time(monkeypatch: pytest.MonkeyPatch, at_once: int) -> None:
     home = "neuro_deploy.engines.native"

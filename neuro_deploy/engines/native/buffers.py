@@ -46,9 +46,11 @@ class Buffers:
 
     def lend(self, shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
         """As ``take``; given back by itself when nobody has the array any more."""
-        array = self.take(shape, dtype)
-        weakref.finalize(array, self._free.append, self._lent.pop(_address(array)))
-        return array
+        size = math.prod(shape) * np.dtype(dtype).itemsize
+        buffer = self._lent.pop(_address(self.take((size,), np.uint8)))
+        whole = np.frombuffer(memoryview(buffer), np.uint8, size)  # views of it hold it, and not only what is below it
+        weakref.finalize(whole, self._free.append, buffer)
+        return whole.view(dtype).reshape(shape)
 
     def give(self, array: npt.NDArray[Any]) -> None:
         """Give back an array, or any view from its beginning; others are left alone."""

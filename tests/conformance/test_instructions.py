@@ -1,0 +1,41 @@
+"""The native engine as processors with fewer instructions run it: in a process of its own that compiles for them."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPT = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from helpers import FIELDS, assert_same_run, chain, graph, samples_for
+import neuro_deploy as nd
+from neuro_deploy.engines.native.tiles import FOUND
+for network in (chain(1, (40, 60, 50, 5), timesteps=3), graph(1)):
+    x = samples_for(network, 1)
+    want = nd.run(network, x, engine="reference", record=FIELDS)
+    assert_same_run(want, nd.run(network, x, record=FIELDS))
+    assert_same_run(nd.run(network, x[:1], engine="reference"), nd.run(network, x[:1]))
+print(FOUND.name if FOUND else None)
+"""
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="compiles for x86-64")
+@pytest.mark.parametrize(("cpu", "name"), [("haswell", "AVX2"), ("x86-64", "None")])
+def test_native_is_exact_on_older_processors(cpu: str, name: str) -> None:
+    features = "+avx2,+fma,+bmi,+bmi2,+f16c,+lzcnt,+movbe,+popcnt" if cpu == "haswell" else "-avx2"
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", SCRIPT, str(Path(__file__).parents[1])],
+        env={**os.environ, "NUMBA_CPU_NAME": cpu, "NUMBA_CPU_FEATURES": features},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == [name]
