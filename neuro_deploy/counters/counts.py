@@ -28,7 +28,7 @@ from neuro_deploy.mapping import Core, Mapping
 from neuro_deploy.network import FixedNetwork, FixedProjection
 from neuro_deploy.network.bounds import largest_spike
 from neuro_deploy.network.fan_out import Grouping, axons, grouping, members, placement
-from neuro_deploy.numerics.registers import IntArray
+from neuro_deploy.numerics.registers import FLOAT32_EXACT, IntArray
 
 COUNTED = ("spikes_out", "axon_events", "synops", "synops_effective", "neuron_updates")
 
@@ -68,7 +68,9 @@ def acting(projection: FixedProjection, arriving: IntArray) -> IntArray:
 
     arriving: (T, source neurons).
     """
-    sums = projection.geometry.apply(projection.weight != 0, arriving)
+    geometry = projection.geometry
+    reach = int(arriving.max(initial=0)) * geometry.fan_in(projection.weight.shape)
+    sums = geometry.apply(projection.weight != 0, arriving, np.float32 if reach < FLOAT32_EXACT else np.float64)
     if projection.sign is not None:
         sums = sums * (projection.sign != 0)
     return np.rint(sums).astype(np.int64)
@@ -103,9 +105,25 @@ class _Cores:
         return counted
 
     def _effective(self, projection: FixedProjection, arriving: IntArray) -> IntArray:
+        if projection.geometry.kind == "dense":
+            return self._fan_out(projection) @ arriving[:, projection.geometry.sources].T
         onto = np.zeros((len(arriving), len(self.placed)), np.int64)
         onto[:, projection.geometry.targets] = acting(projection, arriving)
         return self._sums(onto)
+
+    def _fan_out(self, projection: FixedProjection) -> IntArray:
+        """Effective synapses of dense projections: (cores, sources of the window). Far fewer than the synapses."""
+        acts = projection.weight != 0
+        if projection.sign is not None:
+            acts &= (projection.sign != 0)[:, None]
+        cores = np.zeros(len(self.placed), np.int64)
+        cores[self.neurons] = self.cores
+        onto = cores[projection.geometry.targets]
+        order = np.argsort(onto, kind="stable")
+        there, starts = np.unique(onto[order], return_index=True)
+        fan_out = np.zeros((len(self.sizes), acts.shape[1]), np.int64)
+        fan_out[there] = np.add.reduceat(acts[order], starts, axis=0, dtype=np.int64)
+        return fan_out
 
     def _sums(self, values: IntArray) -> IntArray:
         """Sums over each core's neurons: (cores, T). values: (T, neurons)."""

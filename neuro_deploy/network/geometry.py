@@ -167,18 +167,18 @@ class Geometry:
         """Additions of one dense timestep: every source spikes; a convolution's padding is counted."""
         return math.prod(self.target_window) * self.fan_in(weight_shape)
 
-    def apply(self, weight: Array, values: Array | float) -> Array:
-        """Weighted sums: float64, (..., target neurons of the window).
+    def apply(self, weight: Array, values: Array | float, dtype: npt.DTypeLike = np.float64) -> Array:
+        """Weighted sums, (..., target neurons of the window), in floating point.
 
         values: (..., source neurons of the whole population), or one number that all of them have. Whole numbers come
-        out exactly as long as sums stay below 2^53.
+        out exactly as long as sums stay below 2^53, or, of float32, below 2^24.
         """
-        w = np.asarray(weight, np.float64)
+        w = np.asarray(weight, dtype)
         if np.ndim(values) == 0 and self.kind == "axial":
             return self._along(w.sum(axis=1) * values, self.target_window)
         if np.ndim(values) == 0:
             values = np.full(math.prod(self.source), float(values))
-        v: Array = np.asarray(values, np.float64)[..., self.sources]
+        v: Array = np.asarray(values, dtype)[..., self.sources]
         if self.kind in ("dense", "one-to-one"):
             sums: Array = v @ w.T if self.kind == "dense" else v * w
             return sums
