@@ -18,6 +18,7 @@ from neuro_deploy.numerics.cuba import decayed
 from neuro_deploy.numerics.registers import (
     ACTIVATION_SHIFT,
     BIAS_EXPONENT,
+    DECAY_UNITY,
     NEVER,
     RELAY,
     STATE_LIMIT,
@@ -63,6 +64,8 @@ SATURATED = 2**54
 """Synaptic input from here on counts as this: no engine computes so far, and shifted into u it fits 64 bits."""
 CARRIED = 2**50
 """u beyond this, which no engine computes either, is carried over as this: decaying it fits 64 bits."""
+FOLLOWED = 4096
+"""Timesteps that are followed one by one. What has not settled by then is bounded from above for all later ones."""
 
 Sent = tuple[Any, Any]
 """Lowest and highest value that a population's spikes can carry: a number, or (neurons,), each."""
@@ -140,8 +143,9 @@ def state_bounds(network: FixedNetwork) -> Mapping[str, Bounds]:
 
     Follows lowest and highest u and v through the neuron's equation; both decays are monotone, and a reset
     moves v toward 0, which lies between them. v above the threshold is reset, so the highest v that is carried
-    over is the threshold. A wrap turns u's sign: the larger of both magnitudes stays a bound of u, but v can then be
-    anything that the clip leaves. A relay has no state: its u and v are the value that it sends.
+    over is the threshold; a readout's v counts as if nothing clipped it. A wrap turns u's sign: the larger of both
+    magnitudes stays a bound of u, but v can then be anything that the clip leaves. A relay has no state: its u and v
+    are the value that it sends.
     """
     sent = _sent(network)
     bounds = {}
@@ -160,27 +164,60 @@ def population_bounds(population: FixedPopulation, reached: Reach, timesteps: in
         low, high = sent_by_relay(population, reached)
         top = int(max(high.max(), -low.min()))
         return Bounds(a_in=reached.partial, u=top, v=top, v_low=int(-low.min()))
-    bias_low, bias_high = population.shifted_bias - bias_reach, population.shifted_bias + bias_reach
-    threshold = np.where(population.threshold == NEVER, STATE_LIMIT, population.threshold << THRESHOLD_SHIFT)
-    lows_highs = np.stack([np.minimum(reached.low, 0), np.maximum(reached.high, 0)]) * 2**ACTIVATION_SHIFT
-    biases = np.stack([np.minimum(bias_low, 0), np.maximum(bias_high, 0)])
-    u = np.zeros((2, population.neurons), np.int64)
-    v = np.zeros((2, population.neurons), np.int64)
-    top_u = top_v = low_v = 0
-    for _ in range(timesteps):
-        before = np.stack([u, v])
-        u = decayed(u, population.u_decay) + lows_highs
-        v = decayed(v, population.v_decay) + u + biases
-        top_u, top_v = max(top_u, int(np.abs(u).max())), max(top_v, int(np.abs(v).max()))
-        wrapped = np.clip(np.abs(u) - 2 * STATE_LIMIT, STATE_LIMIT, CARRIED)
-        u = np.clip(u, -wrapped, wrapped)
-        low_v = max(low_v, -int(v[0].min()))
-        v = np.stack([np.maximum(v[0], -STATE_LIMIT), np.minimum(v[1], threshold)])
-        if np.array_equal(before, np.stack([u, v])):
-            break
+    bias = np.stack([bias_reach - population.shifted_bias, bias_reach + population.shifted_bias])
+    a_in = np.stack([-reached.low, reached.high])
+    top_u, top_v, low_v = _grown(population, np.maximum(a_in, 0), np.maximum(bias, 0), timesteps)
     if top_u >= STATE_LIMIT:  # v is at least as large as the u that wraps; its sign is now any
         low_v = max(low_v, STATE_LIMIT - 1)
     return Bounds(a_in=reached.partial, u=top_u, v=top_v, v_low=low_v)
+
+
+def _grown(population: FixedPopulation, a_in: IntArray, bias: IntArray, timesteps: int) -> tuple[int, int, int]:
+    """Largest u, v, and magnitude of v below 0. a_in, bias: (2, neurons), how far down, how far up, none below 0.
+
+    Magnitudes only grow from step to step, because they start at 0: the last step has the largest. Once u stays, a v
+    that does not decay grows by the same at every step, so the steps up to the last one are taken at once.
+    """
+    a_in = a_in * 2**ACTIVATION_SHIFT
+    ceiling = np.broadcast_to(_ceiling(population), a_in.shape)
+    u = v = np.zeros(a_in.shape, np.int64)
+    step = 0
+    while True:
+        step += 1
+        current = decayed(u, population.u_decay) + a_in
+        voltage = decayed(v, population.v_decay) + current + bias
+        before = u, v
+        u = np.minimum(current, np.clip(current - 2 * STATE_LIMIT, STATE_LIMIT, CARRIED))
+        v = np.minimum(voltage, ceiling)
+        stays = np.array_equal(u, before[0])
+        if step == timesteps or (stays and np.array_equal(v, before[1])):
+            return int(current.max()), int(voltage.max()), int(voltage[0].max())
+        between = timesteps - 1 - step
+        if between and ((stays and not np.any(population.v_decay)) or step == FOLLOWED):
+            held = np.where(a_in > 2 * STATE_LIMIT, CARRIED, STATE_LIMIT)  # what a wrap leaves of u
+            u = u if stays else np.minimum(_later(u, population.u_decay, a_in, between), held)
+            entering = decayed(u, population.u_decay) + a_in + bias
+            v = np.minimum(_later(v, population.v_decay, entering, between), ceiling)
+            step = timesteps - 1
+
+
+def _ceiling(population: FixedPopulation) -> IntArray:
+    """What v carries over at most, downwards and upwards: (2, 1 or neurons)."""
+    if population.kind == "readout":
+        return np.full((2, 1), CARRIED)
+    threshold = np.where(population.threshold == NEVER, STATE_LIMIT, population.threshold << THRESHOLD_SHIFT)
+    return np.stack([np.full_like(threshold, STATE_LIMIT), threshold]).reshape(2, -1)
+
+
+def _later(state: IntArray, decay: IntArray, entering: IntArray, steps: int) -> IntArray:
+    """At most this is left of what decays and grows, after some steps; exactly this where decay is 0. CARRIED at most.
+
+    It gains what enters at most, and never passes ``entering 4096 / decay``, where it would lose as much.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        most = np.fmax(state, np.ceil(entering * float(DECAY_UNITY) / decay))
+    later: IntArray = np.fmin(np.fmin(state + steps * entering.astype(np.float64), most), CARRIED).astype(np.int64)
+    return later
 
 
 def check_ranges(network: FixedNetwork) -> None:

@@ -19,6 +19,7 @@ HINTS = {
     STATES: "many inputs of full range meet in a neuron: --input bias, or train with fewer input levels",
     "bias": "biases are large beside the weights, as with inputs of many levels: --input bias, or fewer levels",
 }
+READOUT_HINT = "a readout adds up what it gets in all timesteps: fewer --timesteps"
 MIN_WEIGHT_BITS = 4
 """Below this, a conversion is refused rather than left without weights."""
 
@@ -54,10 +55,12 @@ def check_resolution(intake: Intake, scale: Scale, fixed: Fixed) -> None:
     """Weights that a limit shrinks to nothing would make a network that computes something else."""
     bits = _weight_bits(intake, fixed)
     if bits is not None and bits < MIN_WEIGHT_BITS:
+        sums_up = intake.population.kind == "readout" and scale.limited_by == STATES
+        hint = HINTS.get(scale.limited_by, "check the source's biases, batch norms and thresholds")
         raise RangeError(
             f"the limit of {scale.limited_by} leaves weights of {bits:.1f} bits; at least {MIN_WEIGHT_BITS} are wanted",
             where=intake.population.name,
-            hint=HINTS.get(scale.limited_by, "check the source's biases, batch norms and thresholds"),
+            hint=READOUT_HINT if sums_up else hint,
         )
 
 

@@ -32,7 +32,8 @@ from neuro_deploy.network import (
     reach,
     state_bounds,
 )
-from neuro_deploy.network.bounds import largest_spike
+from neuro_deploy.network import bounds as analysis
+from neuro_deploy.network.bounds import Reach, largest_spike
 from neuro_deploy.numerics.cuba import cuba_step, decayed
 from neuro_deploy.numerics.registers import ACTIVATION_SHIFT, NEVER, STATE_LIMIT
 
@@ -318,6 +319,53 @@ def test_a_readout_that_could_pass_the_limit_by_wrapping_is_refused() -> None:
     assert nd.run(wraps, [[9]], engine="reference", record=("u",)).u["p"].max() > 0
     with pytest.raises(RangeError, match=r"p: v can reach 15,728,640 in 1 timesteps, but hardware spikes above"):
         check_ranges(wraps)
+
+
+def followed(population: FixedPopulation, a_in: int, timesteps: int) -> tuple[int, int]:
+    """(largest u, largest v) of one neuron that always gets a_in, step by step, as if nothing reset a readout."""
+    u = v = top_u = top_v = np.zeros(1, np.int64)
+    ceiling = 2**50 if population.kind == "readout" else int(population.threshold) << 6
+    for _ in range(timesteps):
+        u = decayed(u, population.u_decay) + (a_in << ACTIVATION_SHIFT)
+        v = decayed(v, population.v_decay) + u + population.shifted_bias
+        top_u, top_v = np.maximum(top_u, u), np.maximum(top_v, v)
+        u, v = np.minimum(u, np.clip(u - 2 * STATE_LIMIT, STATE_LIMIT, 2**50)), np.minimum(v, ceiling)
+    return int(top_u[0]), int(top_v[0])
+
+
+@given(
+    st.integers(0, 2**22),
+    st.sampled_from([1, 2, 3, 4, 5, 16, 100]),
+    st.sampled_from([0, 1, 77, 2048, 4095, 4096]),
+    st.sampled_from([0, 1, 77, 2048, 4096]),
+    st.sampled_from([0, 900, 131_071, NEVER]),
+    st.booleans(),
+)
+@settings(max_examples=300)
+def test_bounds_taken_at_once_are_those_of_every_timestep(
+    a_in: int, timesteps: int, u_decay: int, v_decay: int, threshold: int, cut: bool
+) -> None:
+    kind = "readout" if threshold == NEVER else "lif"
+    parameters = (np.asarray(number) for number in (threshold, u_decay, v_decay))
+    population = FixedPopulation("p", kind, (1,), np.array([31]), *parameters)
+    received = Reach(np.array([0]), np.array([a_in]), a_in)
+    with pytest.MonkeyPatch.context() as patch:
+        if cut:
+            patch.setattr(analysis, "FOLLOWED", 7)
+        bounds = population_bounds(population, received, timesteps)
+    u, v = followed(population, a_in, timesteps)
+    assert bounds.u >= u
+    assert bounds.v >= v
+    assert cut or (bounds.u, bounds.v) == (u, v)
+
+
+@pytest.mark.parametrize("decays", [(4096, 0), (0, 0), (1, 1), (1, 0), (4096, 1)])
+def test_no_decay_makes_many_timesteps_slow(decays: tuple[int, int]) -> None:
+    parameters = (np.asarray(number) for number in (500, *decays))
+    population = FixedPopulation("p", "lif", (256,), np.zeros(256, int), *parameters)
+    start = time.perf_counter()
+    population_bounds(population, Reach(np.full(256, -9), np.full(256, 9), 9), 65_536)
+    assert time.perf_counter() - start < 5
 
 
 def test_the_bounds_of_a_neuron_that_cannot_wrap_are_its_extremes() -> None:

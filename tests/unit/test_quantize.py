@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -521,3 +522,17 @@ def test_gains_too_small_for_a_weight_vanish_and_a_residual_must_not() -> None:
     assert (weight.tolist(), exponent) == ([0, 0, 0], -8)
     weight, _ = whole_gains(relayed(np.array([1.0, 1e-6, 0.5])), 1.0)
     assert weight.tolist()[1] == 0
+
+
+@pytest.mark.parametrize("timesteps", [100, 1000, 65_536])
+def test_a_readout_over_many_timesteps_is_scaled_or_refused_at_once(timesteps: int) -> None:
+    network = lowered(replace(random_mixer(MIXERS["channel"]), timesteps=timesteps))
+    start = time.perf_counter()
+    if timesteps == 65_536:
+        with pytest.raises(RangeError, match=r"(?s)readout: the limit of 24-bit states leaves .*: fewer --timesteps"):
+            Quantize()(network)
+    else:
+        fixed, reports = Quantize()(network)
+        check_ranges(fixed)
+        assert reports[-1].worst_v > 0.99 * (THRESHOLD.high << THRESHOLD_SHIFT)
+    assert time.perf_counter() - start < 10
