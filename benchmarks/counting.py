@@ -1,0 +1,56 @@
+"""What counting costs: ``nd.measure``, which counts synops and events on every core, beside ``nd.run``.
+
+``python -m benchmarks.counting [--quick] [--folder FOLDER]``
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterator
+
+import numpy as np
+
+import neuro_deploy as nd
+from benchmarks import mixer, networks
+from benchmarks.part import Options, command, main, page
+from benchmarks.timing import clocked, in_turns, number, ratios, table
+from neuro_deploy.network import FixedNetwork
+
+PROFILE = "loihi2"
+
+
+def part(options: Options) -> str:
+    """A table: run, measure, and the share."""
+    said = (
+        "Spikes are counted inside the neurons' loop, in every run. What each core did is worked out from these counts "
+        "by `nd.measure`, for any number of samples at once; `to_dict()` then makes the plain data of metrics.json. "
+        f"Mapped to {PROFILE}. Share: of `nd.run`, median (lowest to highest)."
+    )
+    rows = [_row(name, network, x, options) for name, network, x in _cases(options)]
+    head = ("", "samples", "T", "`nd.run`, ms", "`nd.measure`, ms", "`to_dict()`, ms", "measure / run")
+    return page("## What counting costs", said, table(head, rows), command("benchmarks.counting"))
+
+
+def _cases(options: Options) -> Iterator[tuple[str, FixedNetwork, np.ndarray]]:
+    mnist = networks.live(networks.MNIST, 32)
+    yield "mnist.net", mnist, networks.spikes(mnist, 16, 0.15)
+    yield "digits-mixer.net", nd.load(networks.DIGITS.format("mixer")), nd.load_data("digits").x[:64]
+    if not options.quick:
+        yield "mlp-spe-t", mixer.fixed(options.folder, "mlp-spe-t"), mixer.images("mlp-spe-t", 1)
+
+
+def _row(name: str, network: FixedNetwork, x: np.ndarray, options: Options) -> tuple[object, ...]:
+    mapping, result = nd.map(network, PROFILE), nd.run(network, x)
+    metrics = nd.measure(network, result, mapping)
+    tasks = {
+        "run": clocked(lambda: nd.run(network, x)),
+        "measure": clocked(lambda: nd.measure(network, result, mapping)),
+        "plain": clocked(metrics.to_dict),
+    }
+    seconds = in_turns(tasks, min(options.rounds, 5))
+    medians = [number(1e3 * statistics.median(values)) for values in seconds.values()]
+    return name, len(x), network.timesteps, *medians, ratios(seconds["measure"], seconds["run"])
+
+
+if __name__ == "__main__":
+    main(__doc__, part)
