@@ -48,7 +48,7 @@ class Buffers:
         """As ``take``; given back by itself when nobody has the array any more."""
         size = math.prod(shape) * np.dtype(dtype).itemsize
         buffer = self._lent.pop(_address(self.take((size,), np.uint8)))
-        whole = np.frombuffer(memoryview(buffer), np.uint8, size)  # views of it hold it, and not only what is below it
+        whole = np.frombuffer(buffer.data, np.uint8, size)  # views of it hold it, and not only what is below it
         weakref.finalize(whole, self._free.append, buffer)
         return whole.view(dtype).reshape(shape)
 

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Collection, Iterator
 from typing import Any
 
+import numpy as np
 import torch
 
 from neuro_deploy.engines.base import RunResult, merge
@@ -51,9 +52,17 @@ class Engine:
         budget = max(1, min(AT_ONCE, self.memory // BYTES) // widest)
         samples = max(1, min(len(inputs), budget, MOST_SAMPLES))
         steps = max(1, min(network.timesteps, max(budget // samples, min(network.timesteps, FEWEST_STEPS))))
+        parts = [inputs[start : start + samples] for start in range(0, len(inputs), samples)]
+        together = max(1, MOST_SAMPLES // samples)
+        results = []
         with torch.inference_mode(), _full_precision():
-            parts = (inputs[start : start + samples] for start in range(0, len(inputs), samples))
-            return merge([Run(network, made, part, self.device, record, steps).result() for part in parts])
+            for first in range(0, len(parts), together):
+                some = parts[first : first + together]
+                counts: dict[str, np.ndarray] | None = {} if len(some) > 1 else None
+                for part in some:
+                    run = Run(network, made, part, self.device, record, steps, counts)
+                    results.append(run.result(last=part is some[-1]))
+        return merge(results)
 
     def explain(self, network: FixedNetwork) -> list[dict[str, Any]]:
         """Which kernel every projection and population takes, and why."""

@@ -46,7 +46,9 @@ class Run:
         device: torch.device,
         record: Collection[str],
         at_once: int,
+        counts: dict[str, np.ndarray] | None = None,
     ) -> None:
+        """counts: of runs before this one, to which its own are added; None: it is the only one."""
         self.network, self.plan, self.device, self.at_once = network, plan, device, at_once
         self.samples = len(inputs)
         self.recorder = Recorder("native", network, inputs, record)
@@ -60,11 +62,13 @@ class Run:
         self.tails: dict[Product, torch.Tensor] = {}
         self.states: dict[str, tuple[np.ndarray, np.ndarray]] = {}
         self.rates: dict[str, float] = {}
-        self.counts: dict[str, np.ndarray] = {}
+        self.alone = counts is None
+        self.counts: dict[str, np.ndarray] = {} if counts is None else counts
+        self.once: dict[str, np.ndarray] = {}
         self.kept: dict[tuple[str, str], np.ndarray] = {}
 
-    def result(self) -> RunResult:
-        """Compute all timesteps of all populations."""
+    def result(self, *, last: bool = True) -> RunResult:
+        """Compute all timesteps of all populations. last: whether it tells the counts; else they count as 0."""
         steps = self.network.timesteps
         for start in range(0, steps, self.at_once):
             self._some(start, min(steps, start + self.at_once))
@@ -73,7 +77,8 @@ class Run:
             arrays = {
                 what: from_inner(self.kept[name, what], shape) for what in RECORDABLE if (name, what) in self.kept
             }
-            self.recorder.add(step.population, arrays, partial(_outside, self.counts[name], shape))
+            counts = partial(_outside, self.counts[name], shape) if last else _nothing
+            self.recorder.add(step.population, arrays, counts)
         self.plan.spare.append(self.buffers)
         return self.recorder.result()
 
@@ -114,7 +119,7 @@ class Run:
         if value is None:
             value = self._sent(step, stop - start, counts)
         else:
-            counts += self._once(step)
+            counts += self.once[name]
         if step.read:
             self.values[name] = value
         flat = value.flatten(2).cpu().numpy()
@@ -134,7 +139,7 @@ class Run:
         value = torch.from_numpy(total).to(self.device).reshape(*total.shape[:2], *step.shape)
         if static:
             counts += here
-            self.counts[f"{step.population.name} once"] = here
+            self.once[step.population.name] = here
             self.still[step.population.name] = value
         return value
 
@@ -146,10 +151,6 @@ class Run:
         if not mine:
             self._let_go(step, x)
         return total
-
-    def _once(self, step: Step) -> np.ndarray:
-        """Counts of a relay that sends the same at every timestep."""
-        return self.counts[f"{step.population.name} once"]
 
     def _neurons(self, step: Step, start: int, stop: int) -> None:
         population, neurons, steps = step.population, step.neurons, stop - start
@@ -221,7 +222,7 @@ class Run:
     def _spikes(self, step: Step, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
         """Where spikes go, (samples, T, neurons), and their counts, (T, neurons): none if they are the spikes."""
         shape = (self.samples, stop - start, step.population.neurons)
-        if self.samples > 1 or self.at_once < self.network.timesteps or not step.neurons.narrow:
+        if self.samples > 1 or not self.alone or self.at_once < self.network.timesteps or not step.neurons.narrow:
             return self.buffers.take(shape, np.uint8), self._counts(step)[start:stop]
         spikes = self.buffers.lend(shape, np.uint8)
         self.counts[step.population.name] = spikes[0]
@@ -318,6 +319,11 @@ class Run:
             shape = (self.samples, self.network.timesteps, step.population.neurons)
             self.kept[key] = np.empty(shape, np.uint8 if what == "spikes" else np.int64)
         return self.kept[key]
+
+
+def _nothing() -> IntArray:
+    """Counts that another run tells."""
+    return np.zeros((), np.int64)
 
 
 def _outside(counts: np.ndarray, shape: tuple[int, ...]) -> IntArray:
