@@ -24,7 +24,7 @@ from neuro_deploy.mapping import Mapping, check_mapping, map_network
 from neuro_deploy.network import FixedNetwork, Network
 from neuro_deploy.network.topology import check_timesteps
 from neuro_deploy.numerics.registers import MAX_WIDTH
-from neuro_deploy.passes import Conversion, InputMode, Quantize, Skip, fidelity, lowered
+from neuro_deploy.passes import Conversion, InputMode, Quantize, Skip, differing, fidelity, lowered, warnings
 from neuro_deploy.progress import Progress, silent
 from neuro_deploy.training.data import Data, load_data, take_part
 from neuro_deploy.training.recipes import RECIPES
@@ -167,11 +167,8 @@ def convert(
     conversion = Conversion(populations)
     if calibrate is not None:
         data = calibrate if isinstance(calibrate, Data) else Data("samples", np.asarray(calibrate))
-        wanted = run(network, data.x, record=("spikes",), progress=progress)
-        got = run(fixed, data.x, record=("spikes",), progress=progress)
-        conversion = Conversion(
-            populations, fidelity(fixed, wanted.spikes, got.spikes), wanted.accuracy(data.y), got.accuracy(data.y)
-        )
+        exact = lower(source, timesteps=timesteps, skip=skip) if token_norm != "multiply" else None  # noqa: S105
+        conversion = _compared(conversion, network, exact, fixed, data, progress)
     meta = {
         "tool": f"neuro-deploy {__version__}",
         "source": {"file": Path(source).name, "sha256": sha256(source)},
@@ -179,6 +176,28 @@ def convert(
         "quantization": conversion.to_dict(),
     }
     return replace(fixed, meta=meta), conversion
+
+
+def _compared(
+    conversion: Conversion, network: Network, exact: Network | None, fixed: FixedNetwork, data: Data, progress: Progress
+) -> Conversion:
+    """The report with what came of it on samples. exact: the checkpoint's own, where gains are rounded in network."""
+    wanted = run(network, data.x, record=("spikes",), progress=progress)
+    got = run(fixed, data.x, record=("spikes",), progress=progress)
+    truth = wanted if exact is None else run(exact, data.x, progress=progress)
+    changed = differing(truth.predictions, got.predictions)
+    shifted = None if exact is None else differing(truth.predictions, wanted.predictions)
+    relays = any(population.kind == "relay" for population in network.populations)
+    return replace(
+        conversion,
+        fidelity=fidelity(fixed, wanted.spikes, got.spikes),
+        accuracy_float=truth.accuracy(data.y),
+        accuracy_fixed=got.accuracy(data.y),
+        accuracy_shifted=None if exact is None else wanted.accuracy(data.y),
+        differing_predictions=changed,
+        differing_predictions_shifted=shifted,
+        warnings=warnings(changed, shifted, got.samples, relays=relays),
+    )
 
 
 def load(path: str | Path, *, timesteps: int | None = None) -> FixedNetwork:

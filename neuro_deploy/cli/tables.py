@@ -38,8 +38,17 @@ def conversion(path: str, report: Conversion) -> None:
                 f"{row['name']}: {row['detached']:,} neurons have so small a gain that their synapses are left out "
                 "(docs/numerics.md)"
             )
+    shifted = report.differing_predictions_shifted is not None
+    if report.fidelity and shifted:
+        line("spikes differ: from those of the float network with its norms as shifts")
     if report.accuracy_float is not None and report.accuracy_fixed is not None:
-        line(f"accuracy: float {percent(report.accuracy_float, 2)}, fixed {percent(report.accuracy_fixed, 2)}")
+        between = f"with norms as shifts {percent(report.accuracy_shifted, 2)}, " if shifted else ""
+        line(f"accuracy: float {percent(report.accuracy_float, 2)}, {between}fixed {percent(report.accuracy_fixed, 2)}")
+    if report.differing_predictions is not None:
+        by_shifts = f" (with norms as shifts alone: {percent(report.differing_predictions_shifted)})" if shifted else ""
+        line(f"predictions other than the float network's: {percent(report.differing_predictions)}{by_shifts}")
+    for warning in report.warnings:
+        error_line(f"warning: {warning}")
 
 
 def network(path: str, summary: dict[str, Any]) -> None:

@@ -1,6 +1,6 @@
 """Passes: Graph -> Graph, Graph -> float Network, Network -> FixedNetwork. One file each; all are pure."""
 
-from neuro_deploy.passes.fidelity import Conversion, fidelity
+from neuro_deploy.passes.fidelity import Conversion, differing, fidelity, warnings
 from neuro_deploy.passes.flow import TokenNorm, lowered
 from neuro_deploy.passes.fold_batch_norm import FoldBatchNorm
 from neuro_deploy.passes.fold_head import FoldHead
@@ -22,6 +22,8 @@ __all__ = [
     "Quantize",
     "Skip",
     "TokenNorm",
+    "differing",
     "fidelity",
     "lowered",
+    "warnings",
 ]

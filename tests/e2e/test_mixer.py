@@ -98,6 +98,19 @@ def test_a_released_checkpoint_runs_in_lava_as_on_our_engines(official: Path, tm
     assert {row["kernel"] for row in metrics["kernels"]} > {"int8", "float32"}
 
 
+def test_convert_tells_the_checkpoints_accuracy_from_that_with_shifts(official: Path, tmp_path: Path) -> None:
+    x = np.random.default_rng(0).normal(size=(20, 3, 16, 16)).astype(np.float32)
+    np.savez(tmp_path / "x.npz", x=x, y=np.zeros(20, int))
+    arguments = ("convert", official, "-o", tmp_path / "o.net", "--calibrate", tmp_path / "x.npz")
+    exact, rounded = cli_json(*arguments), cli_json(*arguments, "--token-norm", "shift:1")
+    assert rounded["accuracy_float"] == exact["accuracy_float"]
+    assert (exact["accuracy_shifted"], exact["warnings"]) == (None, [])
+    assert rounded["accuracy_shifted"] is not None
+    text = cli(*arguments, "--token-norm", "shift:1").stdout
+    assert "with norms as shifts" in text
+    assert "predictions other than the float network's: " in text
+
+
 def test_a_model_is_inspected_without_a_checkpoint() -> None:
     relay = cli_json("inspect", "--model", "mixer-32", "--mfi")
     again = cli_json("inspect", "--model", "mixer-32", "--mfi", "--skip", "recompute")

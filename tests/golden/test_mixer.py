@@ -21,6 +21,7 @@ from neuro_deploy.frontends.source import checkpoint_graph
 from neuro_deploy.network import FixedNetwork, Network
 from neuro_deploy.passes import Skip
 from neuro_deploy.passes.duplicates import Alias, duplicates
+from neuro_deploy.training.data import Data
 
 GOLDEN = Path(__file__).parents[2].parent / "shared" / "golden" / "mixer"
 NAMES = sorted(path.stem for path in GOLDEN.glob("*.npz")) or ["none"]
@@ -225,3 +226,19 @@ def test_mlp_spe_t_multiplies_only_its_input_once_gains_are_powers_of_two() -> N
     assert shifted["multiplication_free"] is True
     assert shifted["additions_per_step"] == 4_971_046_080
     assert shifted["input_multiplications"] == 11_741_184
+
+
+@official
+def test_what_shifts_change_is_told_from_what_integers_change(tmp_path: Path) -> None:
+    arrays, path = state_dict(tmp_path, "spe_d121_neg")
+    data = Data("official", arrays["input"], arrays["logits"].argmax(axis=1))
+    _, multiplied = nd.convert(path, calibrate=data)
+    network, shifted = nd.convert(path, calibrate=data, token_norm="shift:3")
+    assert multiplied.accuracy_float == shifted.accuracy_float == 1.0
+    assert (multiplied.accuracy_shifted, multiplied.differing_predictions_shifted) == (None, None)
+    assert (shifted.accuracy_shifted, shifted.differing_predictions_shifted) == (0.0, 1.0)
+    assert shifted.differing_predictions == 1 - shifted.accuracy_fixed
+    assert "--token-norm with more powers of two" in shifted.warnings[0]
+    assert "--token-norm" not in multiplied.warnings[0]
+    assert "--skip recompute" in multiplied.warnings[0]
+    assert network.meta["quantization"]["accuracy_shifted"] == 0.0

@@ -16,7 +16,7 @@ from neuro_deploy.graph import LIF, BatchNorm, Dense, Graph, Input, Mean, Node, 
 from neuro_deploy.models import SpikingMLP
 from neuro_deploy.network import BiasEncoding, GradedEncoding, Network, Population, Projection, state_bounds
 from neuro_deploy.numerics.registers import STATE_LIMIT, WEIGHT
-from neuro_deploy.passes import FoldBatchNorm, Lower, Quantize
+from neuro_deploy.passes import FoldBatchNorm, Lower, Quantize, warnings
 
 
 def graph() -> Graph:
@@ -257,3 +257,21 @@ def test_nothing_in_a_network_can_be_changed_in_place() -> None:
             array[0] = 1.0
     with pytest.raises(TypeError):
         Quantize()(network)[0].meta["x"] = 1
+
+
+@pytest.mark.parametrize(
+    ("fixed", "shifted", "samples", "relays", "tries"),
+    [
+        (0.1, 0.5, 4, True, None),
+        (0.11, None, 360, False, ["training"]),
+        (0.5, 0.05, 360, True, ["--skip recompute", "training"]),
+        (0.5, 0.4, 4, False, ["--token-norm with more", "--calibrate with more samples: 4", "training"]),
+    ],
+)
+def test_a_warning_names_what_can_help(
+    fixed: float, shifted: float | None, samples: int, relays: bool, tries: list[str] | None
+) -> None:
+    said = warnings(fixed, shifted, samples, relays=relays)
+    assert len(said) == (tries is not None)
+    for expected, got in zip(tries or [], said[0].split("; try ")[1].split("; ") if said else [], strict=True):
+        assert got.startswith(expected)
