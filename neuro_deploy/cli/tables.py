@@ -169,8 +169,8 @@ def mapping(made: Mapping, problems: Sequence[str], skipped: str | None = None) 
     for limit in made.limits:
         if not limit.holds:
             error_line(f"limit: {limit}")
-            if limit.resource == "payload_bits":
-                line("hint: neuro-deploy convert --input bias sends no graded spikes")
+            if limit.hint:
+                line(f"hint: {limit.hint}")
         elif limit.limit is None:
             line(f"unknown limit: {limit} ({limit.source})")
     for problem in problems:

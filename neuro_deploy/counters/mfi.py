@@ -76,7 +76,7 @@ class Audit:
     @property
     def additions_per_step(self) -> int:
         """The paper's A: dense additions behind one-bit spikes, without first layer, head and residual shifts."""
-        return sum(p.additions for p in self.of("spiking") if p.meets == SPIKES)
+        return sum(p.additions for p in self.of("spiking"))
 
     @property
     def input_multiplications(self) -> int:
@@ -97,7 +97,7 @@ class Audit:
         """Plain data: what ``inspect --mfi`` adds."""
         return {
             "additions_per_step": self.additions_per_step,
-            "valid_additions_per_step": sum(p.valid_additions for p in self.of("spiking") if p.meets == SPIKES),
+            "valid_additions_per_step": sum(p.valid_additions for p in self.of("spiking")),
             "input_multiplications": self.input_multiplications,
             "multiplications_per_step": self.multiplications_per_step,
             "multiplication_free": self.multiplication_free,
@@ -115,12 +115,12 @@ class Audit:
     def _stages(self) -> list[dict[str, Any]]:
         stages: dict[tuple[int, int], dict[str, Any]] = {}
         for p in self.projections:
-            if p.role not in ("spiking", "residual"):
+            if p.role not in ("spiking", "residual", "gain"):
                 continue
             stage = stages.setdefault(
                 p.stage, {"resolution": list(p.stage), "additions": 0, "residual_additions": 0, "multiplications": 0}
             )
-            stage["additions"] += p.additions if p.role == "spiking" and p.meets == SPIKES else 0
+            stage["additions"] += p.additions if p.role == "spiking" else 0
             stage["residual_additions"] += p.additions if p.role == "residual" else 0
             stage["multiplications"] += 0 if p.per_image else p.multiplications
         return list(stages.values())
@@ -128,8 +128,7 @@ class Audit:
     def _kinds(self) -> dict[str, int]:
         kinds: dict[str, int] = {}
         for p in self.of("spiking"):
-            if p.meets == SPIKES:
-                kinds[p.kind] = kinds.get(p.kind, 0) + p.additions
+            kinds[p.kind] = kinds.get(p.kind, 0) + p.additions
         return kinds
 
     def _multiplications(self) -> list[dict[str, Any]]:
@@ -181,7 +180,7 @@ def _one(projection: Any, source: Any, target: Any, *, graded: bool, static: boo
         role = "residual" if role == "spiking" else role
     elif meets == GRADED:
         multiplications, reason = synapses, NORM_REASON if geometry.kind == "one-to-one" else RELAY_REASON
-        reason = HEAD_REASON if role == "head" else reason
+        role, reason = ("head", HEAD_REASON) if role == "head" else ("gain", reason)
     return ProjectionAudit(
         projection.source,
         projection.target,

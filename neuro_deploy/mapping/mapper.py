@@ -134,4 +134,24 @@ def _payload(network: FixedNetwork, profile: HardwareProfile) -> Limit:
     bits = sent[widest].bit_length() if widest else 0
     quantity = profile.quantities["spike.payload_bits"]
     where = f"spikes of {widest or 'every projection'}"
-    return Limit("payload_bits", quantity.unit, int(quantity.value), bits, where, quantity.source)
+    hint = _payload_hint(network, profile, [name for name in sent if sent[name].bit_length() > quantity.value])
+    return Limit("payload_bits", quantity.unit, int(quantity.value), bits, where, quantity.source, hint)
+
+
+def _payload_hint(network: FixedNetwork, profile: HardwareProfile, wide: Sequence[str]) -> str | None:
+    """How a network gets rid of the spikes whose payload is too wide: of these populations."""
+    options = []
+    for name in wide:
+        onto = [p for p in network.projections if p.source == name]
+        if network.population(name).kind == "relay":
+            avoidable, option = all(p.weight.size == 1 for p in onto), "--skip recompute"
+        else:
+            first = network.population(onto[0].target)
+            alone = len(onto) == len(network.inputs_of(first.name)) == 1
+            avoidable = alone and onto[0].geometry.kind == "dense" and first.kind == "lif"
+            option = "--input bias"
+        if not avoidable:
+            kind = "relays" if network.population(name).kind == "relay" else "the input"
+            return f"{kind} of this network must send graded spikes, which {profile.name} does not carry: use loihi2"
+        options.append(option)
+    return f"neuro-deploy convert {' '.join(dict.fromkeys(options))} sends no graded spikes" if options else None

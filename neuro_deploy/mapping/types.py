@@ -45,7 +45,7 @@ class Core:
 class Limit:
     """One limit of the profile and the most that any core (or the system) asks of it.
 
-    limit: None where nothing is public. where: the population that asks most.
+    limit: None where nothing is public. where: the population that asks most. hint: what helps, where it does not hold.
     """
 
     resource: str
@@ -54,6 +54,7 @@ class Limit:
     used: int
     where: str
     source: str
+    hint: str | None = None
 
     @property
     def holds(self) -> bool:

@@ -32,7 +32,9 @@ def by_bias(network: Network, population: Population) -> Intake:
     entry, projections = network.populations[0].name, network.inputs_of(population.name)
     if population.kind != "lif":
         raise UnsupportedError(
-            f"is fed by the input itself; input by bias needs {_hidden(population)}", where=population.name
+            f"is fed by the input itself; input by bias needs {_hidden(population)}",
+            where=population.name,
+            hint="--input graded, for a profile whose spikes carry a payload (loihi2)",
         )
     alone = len(projections) == 1 and sum(p.source == entry for p in network.projections) == 1
     if not alone or projections[0].geometry.kind != "dense" or projections[0].sign is not None:

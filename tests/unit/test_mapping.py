@@ -198,6 +198,31 @@ def test_loihi1_takes_no_graded_spikes_and_few_thresholds() -> None:
     assert nd.map(network, "loihi1").cores[0].neurons == 20
 
 
+def test_the_hint_against_graded_spikes_depends_on_who_sends_them() -> None:
+    def hint(network: FixedNetwork) -> str | None:
+        return next(limit.hint for limit in nd.map(network, "loihi1").limits if limit.resource == "payload_bits")
+
+    assert hint(chain(0, (4, 3, 2))) == "neuro-deploy convert --input bias sends no graded spikes"
+    assert hint(chain(0, (4, 3), mode="spikes")) is None
+    refused = "of this network must send graded spikes, which loihi1 does not carry: use loihi2"
+    assert hint(chain(0, (4, 3))) == f"the input {refused}"
+    assert hint(graph(0)) == f"the input {refused}"
+    one, gains = np.asarray(2), 2 * np.arange(1, 5)
+    for weight, said in (
+        (one, "neuro-deploy convert --skip recompute sends no graded spikes"),
+        (gains, f"relays {refused}"),
+    ):
+        populations = (
+            FixedPopulation("input", "input", (3,)),
+            FixedPopulation("sum", "relay", (4,)),
+            FixedPopulation("lif", "lif", (4,), threshold=np.asarray(9)),
+        )
+        first = FixedProjection("input", "sum", np.full((4, 3), 2))
+        second = FixedProjection("sum", "lif", weight, geometry=Geometry("one-to-one", (4,), (4,)))
+        assert hint(FixedNetwork(populations, (first, second), 4, SpikeEncoding((3,)))) == said
+    assert all(limit.hint is None for limit in nd.map(graph(0), "loihi2").limits)
+
+
 def test_a_limit_that_nobody_has_published_is_named_as_unknown() -> None:
     network = chain(0, (4, 20), mode="spikes", readout=False)
     apart = replace(network.output, threshold=np.arange(1, 21))

@@ -89,6 +89,15 @@ def test_a_mixer_of_the_official_model_counts_as_the_paper_counts() -> None:
     assert [row["per"] for row in content["multiplications"]] == ["image", "timestep"]
     assert "per-token batch norm" in content["multiplications"][1]["reason"]
     assert content["relay_neurons"] == 3 * 78 * 56 * 56
+    totals = {
+        "spiking": content["additions_per_step"],
+        "residual": content["residual_additions_per_step"],
+        "gain": content["multiplications_per_step"],
+        "first layer": content["input_multiplications"],
+        "head": content["head_additions"],
+    }
+    for role, total in totals.items():
+        assert sum(row["additions"] for row in content["mfi"] if row["role"] == role) == total, role
 
 
 def test_gains_that_are_powers_of_two_leave_no_multiplication() -> None:
