@@ -145,8 +145,10 @@ def state_bounds(network: FixedNetwork) -> Mapping[str, Bounds]:
     moves v toward 0, which lies between them. v above the threshold is reset, so the highest v that is carried
     over is the threshold; a readout's v counts as if nothing clipped it. A wrap turns u's sign: the larger of both
     magnitudes stays a bound of u, but v can then be anything that the clip leaves. A relay has no state: its u and v
-    are the value that it sends.
+    are the value that it sends. Of populations in parts: the largest of the parts, which are what engines run.
     """
+    if network.separated is not network:
+        return MappingProxyType(_of_wholes(network, state_bounds(network.separated)))
     sent = _sent(network)
     bounds = {}
     for population in network.computed:
@@ -156,6 +158,11 @@ def state_bounds(network: FixedNetwork) -> Mapping[str, Bounds]:
         reached = reach(population, network.inputs_of(population.name), sent)
         bounds[population.name] = population_bounds(population, reached, network.timesteps, bias_reach)
     return MappingProxyType(bounds)
+
+
+def _of_wholes(network: FixedNetwork, parts: Mapping[str, Bounds]) -> dict[str, Bounds]:
+    arrays = {name: np.array([[bound.a_in, bound.u, bound.v, bound.v_low]], object) for name, bound in parts.items()}
+    return {name: Bounds(*each.max(axis=0)) for name, each in gathered(network, arrays, axis=0).items()}
 
 
 def population_bounds(population: FixedPopulation, reached: Reach, timesteps: int, bias_reach: int = 0) -> Bounds:
