@@ -97,6 +97,14 @@ def percent(share: float | None, digits: int = 1) -> str:
     return "-" if share is None else f"{100 * share:.{digits}f} %"
 
 
+def energy(joules: float) -> str:
+    """Joules in nJ, uJ or mJ, by size."""
+    for unit, size in (("nJ", 1e-9), ("uJ", 1e-6)):
+        if abs(joules) < 1000 * size:
+            return f"{joules / size:,.4g} {unit}"
+    return f"{joules * 1e3:,.4g} mJ"
+
+
 @contextmanager
 def progress() -> Iterator[Progress]:
     """A progress bar per piece of work, on stderr, gone when done; nothing where stderr is no terminal."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from neuro_deploy.cli.printing import error_line, line, percent, table
+from neuro_deploy.cli.printing import energy, error_line, line, percent, table
 
 if TYPE_CHECKING:
     from neuro_deploy.api import Conversion, Finding, HardwareProfile, Mapping, Verification
@@ -146,13 +146,15 @@ def _paper(summary: dict[str, Any]) -> None:
         line(
             f"the paper's estimate: s T A = {estimate['firing_rate']:.4g} x {estimate['timesteps']} x "
             f"{estimate['additions_per_step']:,} = {estimate['additions']:,.0f} additions per image; with "
-            f"{estimate['multiplications']:,} multiplications {estimate['joules'] * 1e3:,.4g} mJ (45 nm, a model)"
+            f"{estimate['multiplications']:,} multiplications, the input's once per image, "
+            f"{energy(estimate['joules'])} (45 nm, a model)"
         )
     if done:
         line(
             f"counted in the run, per image: {done['additions']:,.1f} additions, {done['head_additions']:,.1f} of the "
             f"head, {done['residual_additions']:,.1f} residual, {done['multiplications']:,.1f} multiplications after "
-            f"the first layer; firing rate {done['firing_rate']:.4g}"
+            f"the first layer and {done['input_multiplications']:,.1f} in it, at every timestep: "
+            f"{energy(done['joules'])} (the same model, as run gives it); firing rate {done['firing_rate']:.4g}"
         )
     for row in summary.get("table4", ()):
         line(
@@ -218,8 +220,9 @@ def metrics(content: dict[str, Any], output: str | None) -> None:
     )
     for name, model in content["energy"].items():
         joules = model["joules_per_sample"]
-        said = model.get("reason") if joules is None else f"{joules * 1e9:,.1f} nJ per sample ({model['kind']})"
-        line(f"energy, {name}: {said}")
+        said = model.get("reason") if joules is None else f"{energy(joules)} per sample ({model['kind']})"
+        basis = f"; of {model['basis']}" if "basis" in model else ""
+        line(f"energy, {name}: {said}{basis}")
     if not content["fits"]:
         error_line(f"the network does not fit {content['profile']}: neuro-deploy map says why")
     if output:

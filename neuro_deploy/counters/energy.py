@@ -31,6 +31,8 @@ def energy(network: FixedNetwork, counts: Counts, samples: int, profile: Hardwar
             "coefficients": {"addition": ADDITION, "multiply_accumulate": MULTIPLY_ACCUMULATE},
             "source": "arXiv:2306.12465: 0.9 pJ an addition, 4.6 pJ a multiply-accumulate (45 nm)",
             "kind": "model, not measured",
+            "basis": "what the run counted: the input at every timestep, head and residuals too; the paper's own "
+            "estimate (inspect --mfi) takes the input once per image and s T A additions",
         }
     }
     synop, update = profile.get("energy.synop"), profile.get("energy.neuron_update")

@@ -61,16 +61,18 @@ def paper_estimate(audited: Audit, firing_rate: float, timesteps: int) -> dict[s
 
 def exact(network: FixedNetwork, run: RunResult) -> dict[str, float]:
     """What took place, per image: additions behind one-bit spikes (effective synops), of the head and of residuals,
-    multiplications of each timestep, and the firing rate of the neurons.
+    multiplications of each timestep, and the firing rate of the neurons. input_multiplications: of the first layer, at
+    every timestep that its input is not 0, or of the host; with them, joules is what ``run`` says (``paper_45nm``).
     """
     audited = audit(network.populations, network.projections, network.encoding)
     totals = {"additions": 0, "head_additions": 0, "residual_additions": 0, "multiplications": 0}
+    totals["input_multiplications"] = audited.host * run.samples
     for projection, row in zip(network.projections, audited.projections, strict=True):
         target = network.population(projection.target)
         fan_out = fan_out_onto(projection, 0, target.neurons, effective=True)
         done = int(run.counts[projection.source].sum(axis=0) @ fan_out)
         if row.multiplications:
-            totals["multiplications"] += 0 if row.per_image else done
+            totals["input_multiplications" if row.per_image else "multiplications"] += done
         else:
             role = {"residual": "residual_additions", "head": "head_additions"}.get(row.role, "additions")
             totals[role] += done
@@ -78,4 +80,7 @@ def exact(network: FixedNetwork, run: RunResult) -> dict[str, float]:
     places = sum(population.neurons for population in spiking) * run.samples * run.timesteps
     spikes = sum(int(run.counts[population.name].sum()) for population in spiking)
     per_image = {name: total / run.samples for name, total in totals.items()}
-    return {**per_image, "firing_rate": spikes / places if places else 0.0}
+    added = sum(per_image[what] for what in ("additions", "head_additions", "residual_additions"))
+    multiplied = per_image["multiplications"] + per_image["input_multiplications"]
+    rate = spikes / places if places else 0.0
+    return {**per_image, "firing_rate": rate, "joules": joules(added, multiplied)}

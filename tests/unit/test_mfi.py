@@ -201,6 +201,10 @@ def test_the_papers_estimate_stands_beside_what_took_place() -> None:
     )
     done = sum(exact[k] for k in ("additions", "head_additions", "residual_additions", "multiplications"))
     assert done * result.samples == pytest.approx(totals["synops_effective"] - entry, rel=1e-12)
+    assert exact["input_multiplications"] * result.samples == entry
+    ran = nd.measure(network, result, nd.map(network)).to_dict()["energy"]["paper_45nm"]
+    assert exact["joules"] == pytest.approx(ran["joules_per_sample"], rel=1e-12)
+    assert "once per image" in ran["basis"]
     assert 0 < exact["firing_rate"] < 1
     with pytest.raises(UsageError, match="samples and a firing rate are for the audit"):
         nd.inspect(network, rate=0.5)
