@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import time
 from collections.abc import Collection, Sequence
 from dataclasses import replace
@@ -17,7 +18,7 @@ from neuro_deploy.engines.base import RECORDABLE, merge, run_whole
 from neuro_deploy.engines.compare import FIELDS, Agreement, Divergence, Verification, compare
 from neuro_deploy.engines.floats import run_floats
 from neuro_deploy.errors import UsageError
-from neuro_deploy.files import atomic_write, check_writable, make_folder, sha256, write_json
+from neuro_deploy.files import check_writable, make_folder, sha256, write_bytes, write_json
 from neuro_deploy.hardware import HardwareProfile, load_profile, profile_names
 from neuro_deploy.lava_compat import Finding, LavaState
 from neuro_deploy.mapping import Mapping, check_mapping, map_network
@@ -98,7 +99,7 @@ def train(
         )
     samples = load_data(data, "all")
     fit, held_out = take_part(samples, "train"), take_part(samples, "test")
-    check_writable(output)
+    check_writable(output, kind="checkpoint")
 
     from neuro_deploy.training.loop import save_trained
     from neuro_deploy.training.loop import train as run_recipe
@@ -384,8 +385,9 @@ def write_run(
     arrays = {"predictions": metrics.result.predictions, "outputs": metrics.result.outputs}
     if labels is not None:
         arrays["labels"] = np.asarray(labels)
-    with atomic_write(folder / "predictions.npz") as temporary, temporary.open("wb") as handle:
-        np.savez(handle, **arrays)  # type: ignore[arg-type]
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)  # type: ignore[arg-type]
+    write_bytes(folder / "predictions.npz", buffer.getbuffer(), ".npz file")
 
 
 def verify(

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
+import stat
+import tempfile
 import uuid
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -18,6 +21,18 @@ from neuro_deploy.errors import FileError, FormatError
 
 MEMORY_BUDGET = 8 * 2**30
 """Bytes that one input file may claim once unpacked. Files that claim more are refused before memory is taken."""
+Kind = Literal["NetX file", "checkpoint", ".npz file", "JSON file"]
+"""What this tool writes, and so may overwrite."""
+_STARTS: dict[Kind, bytes] = {"NetX file": b"\x89HDF\r\n\x1a\n", "JSON file": b"{"}
+_MEMBERS: dict[Kind, str] = {"checkpoint": "/data.pkl", ".npz file": ".npy"}
+"""How the names end in archives of torch and of numpy."""
+_HINTS = {
+    errno.ENOSPC: "the disk is full: free some space, or name a place on another one",
+    errno.EDQUOT: "your share of the disk is used up: free some space, or name a place on another one",
+    errno.EROFS: "the disk may only be read: name a place on another one",
+    errno.EACCES: "name another place, or allow yourself to write there (chmod u+w)",
+    errno.ENOENT: "no files can be made there: name another place",
+}
 
 
 def existing_file(path: str | Path) -> Path:
@@ -38,22 +53,58 @@ def existing_file(path: str | Path) -> Path:
     return path
 
 
-def check_writable(path: str | Path, *, source: str | Path | None = None) -> None:
-    """Say before long work, not after it, that a file cannot be written. source: what it is made from.
+def check_writable(path: str | Path, *, source: str | Path | None = None, kind: Kind | None = None) -> Path:
+    """Say before long work, not after it, that a file cannot be written. Returns the path behind symbolic links.
+
+    source: what it is made from. kind: what will be written; a file of another kind in its place is not overwritten.
 
     Raises:
-        FileError: a folder is in the way or missing, writing is not allowed, or it would overwrite its source.
+        FileError: something else than a file is in the way, or a file of another kind; its folder is missing or takes
+            no files; or it would overwrite its source.
     """
-    path = Path(path)
-    with _named(path, "cannot be written"):
-        if path.is_dir():
-            raise FileError("is a folder, a file name is wanted", where=str(path))
-        if not path.parent.is_dir():
-            raise FileError("no such folder", where=str(path.parent), hint=f"mkdir -p {path.parent}")
-        if not os.access(path.parent, os.W_OK):
-            raise FileError("may not be written to", where=str(path.parent), hint=f"chmod u+w {path.parent}")
-        if source is not None and path.exists() and path.samefile(source):
+    path, end = Path(path), Path(os.path.realpath(path))
+    with _writing(path):
+        found = _there(end)
+        if found is not None and stat.S_ISDIR(found.st_mode):
+            raise FileError("is a folder, a file name is wanted", where=str(path), hint="name a file in it")
+        if found is not None and not stat.S_ISREG(found.st_mode):
+            hint = "name another output; devices and pipes take no whole files"
+            raise FileError("is there already and is no regular file", where=str(path), hint=hint)
+        if not end.parent.is_dir():
+            raise FileError("no such folder", where=str(end.parent), hint=f"mkdir -p {end.parent}")
+        if source is not None and found is not None and end.samefile(source):
             raise FileError("is the source itself, which would be lost", where=str(path), hint="name another output")
+        if found is not None and kind is not None and not _may_replace(end, kind):
+            hint = "name another output, or remove that file first"
+            raise FileError(f"is there already and is no {kind}, it is not overwritten", where=str(path), hint=hint)
+        _try_folder(end.parent)
+    return end
+
+
+def _there(path: Path) -> os.stat_result | None:
+    try:
+        return path.lstat()
+    except FileNotFoundError:
+        return None
+
+
+def _may_replace(path: Path, kind: Kind) -> bool:
+    """Whether a file is empty or of this kind."""
+    with path.open("rb") as handle:
+        start = handle.read(8)
+    if not start or kind not in _MEMBERS:
+        return not start or start.startswith(_STARTS[kind])
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return any(name.endswith(_MEMBERS[kind]) for name in archive.namelist())
+    except (zipfile.BadZipFile, ValueError):
+        return False
+
+
+def _try_folder(folder: Path) -> None:
+    """Make a file without a name: rights, a disk that is read-only, and folders that are no folders of a disk."""
+    with tempfile.TemporaryFile(dir=folder):
+        pass
 
 
 @contextmanager
@@ -66,25 +117,35 @@ def _named(path: Path, what: str) -> Iterator[None]:
 
 
 @contextmanager
-def atomic_write(path: str | Path) -> Iterator[Path]:
-    """Give a temporary path beside ``path``; on success sync it and rename it to ``path``, on any failure remove it.
+def _writing(path: Path, what: str = "cannot be written") -> Iterator[None]:
+    """The same for what is written, and what to do about it."""
+    try:
+        yield
+    except OSError as error:
+        hint = _HINTS.get(error.errno or 0, "name another place")
+        raise FileError(f"{what}: {error.strerror or error}", where=str(path), hint=hint) from error
+
+
+def write_bytes(path: str | Path, content: bytes | memoryview, kind: Kind) -> None:
+    """Write a file whole or not at all: a temporary one beside it is synced and takes its place.
+
+    What makes the content should do so in memory: libraries differ in what they do on a full disk.
 
     Raises:
         FileError: as ``check_writable``; or the disk is full.
     """
-    check_writable(path)
-    path = Path(path)
-    temporary = path.with_name(f".neuro-deploy-{uuid.uuid4().hex}.tmp")
+    end = check_writable(path, kind=kind)
+    temporary = end.with_name(f".neuro-deploy-{uuid.uuid4().hex}.tmp")
     try:
-        with _named(path, "cannot be written"):
-            yield temporary
-            with temporary.open("rb") as written:
-                os.fsync(written.fileno())
-            temporary.replace(path)
-    except RuntimeError as error:  # how torch and h5py name a full disk
-        raise FileError(f"cannot be written: {error}", where=str(path)) from error
+        with _writing(Path(path)):
+            with temporary.open("xb") as handle:
+                handle.write(content)
+                handle.flush()
+                os.fsync(handle.fileno())
+            temporary.replace(end)
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def check_folder(path: str | Path) -> None:
@@ -94,12 +155,11 @@ def check_folder(path: str | Path) -> None:
         FileError: a file is in the way, or writing is not allowed.
     """
     path = Path(path)
-    with _named(path, "cannot be a folder"):
-        there = next(folder for folder in (path, *path.absolute().parents) if folder.exists())
+    with _writing(path, "cannot be a folder"):
+        there = next(folder for folder in (path, *path.absolute().parents) if _there(folder))
         if not there.is_dir():
             raise FileError("is a file, a folder is wanted", where=str(there))
-        if not os.access(there, os.W_OK):
-            raise FileError("may not be written to", where=str(there), hint=f"chmod u+w {there}")
+        _try_folder(there)
 
 
 def make_folder(path: str | Path) -> Path:
@@ -109,15 +169,14 @@ def make_folder(path: str | Path) -> Path:
         FileError: a file is in the way, or writing is not allowed.
     """
     path = Path(path)
-    with _named(path, "cannot be made a folder"):
+    with _writing(path, "cannot be made a folder"):
         path.mkdir(parents=True, exist_ok=True)
     return path
 
 
 def write_json(path: str | Path, value: Any) -> None:
     """Write plain data as indented JSON, whole or not at all."""
-    with atomic_write(path) as temporary:
-        temporary.write_text(json.dumps(value, indent=2, allow_nan=False) + "\n")
+    write_bytes(path, (json.dumps(value, indent=2, allow_nan=False) + "\n").encode(), "JSON file")
 
 
 def sha256(path: str | Path) -> str:

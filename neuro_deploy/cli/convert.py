@@ -37,7 +37,7 @@ def convert(
     Example: [bold]neuro-deploy convert mlp.pt -o digits.net --calibrate digits[/]
     Example: [bold]neuro-deploy convert mixer.pt -o mixer.net --token-norm shift:3[/]
     """
-    nd.check_writable(output, source=source)
+    nd.check_writable(output, source=source, kind="NetX file")
     with printing.progress() as progress:
         data = nd.load_data(calibrate) if calibrate else None
         network, report = nd.convert(

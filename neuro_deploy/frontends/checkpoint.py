@@ -7,7 +7,10 @@ accuracy, versions), ``state_dict``. Plain state dicts: official.py.
 
 from __future__ import annotations
 
+import io
+import json
 import operator
+import shlex
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +21,7 @@ import numpy.typing as npt
 import torch
 
 from neuro_deploy.errors import FormatError
-from neuro_deploy.files import MEMORY_BUDGET, atomic_write, check_archive, existing_file
+from neuro_deploy.files import MEMORY_BUDGET, check_archive, existing_file, write_bytes
 from neuro_deploy.graph import Input
 from neuro_deploy.numerics.registers import PAYLOAD
 
@@ -27,6 +30,9 @@ FORMAT = "neuro-deploy-checkpoint"
 VERSION = 1
 MAX_INPUT = 1e9
 """Our own limit of the magnitude of samples, in model units."""
+WRAPPERS = ("model", "state_dict")
+"""Keys of a dict under which a plain state dict is found."""
+_AS_TRAINED = "names and shapes must be those of the model: save the state_dict() of the model as it was trained"
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,10 +53,10 @@ class Checkpoint:
         """
         where = f"{self.path}:{name}"
         if name not in self.state:
-            raise FormatError("is missing from the state dict", where=where)
+            raise FormatError("is missing from the state dict", where=where, hint=_AS_TRAINED)
         found = tuple(self.state[name].shape)
         if found != shape:
-            raise FormatError(f"has shape {found}, {shape} is wanted", where=where)
+            raise FormatError(f"has shape {found}, {shape} is wanted", where=where, hint=_AS_TRAINED)
         value: npt.NDArray[np.float64] = self.state[name].detach().to(torch.float64).numpy()
         if not np.all(np.isfinite(value)):
             raise FormatError("holds NaN or infinity", where=where, hint="the training broke down: train again")
@@ -68,14 +74,17 @@ class Checkpoint:
         if unknown:
             names = ", ".join(unknown[:3])
             raise FormatError(
-                f"holds {len(unknown)} tensors that the model does not have: {names}", where=str(self.path)
+                f"holds {len(unknown)} tensors that the model does not have: {names}",
+                where=str(self.path),
+                hint=_AS_TRAINED,
             )
 
 
 def save_checkpoint(path: str | Path, content: Mapping[str, Any]) -> None:
     """Write a checkpoint of ours, whole or not at all. content: all keys but ``format`` and ``version``."""
-    with atomic_write(path) as temporary:
-        torch.save({"format": FORMAT, "version": VERSION, **content}, temporary)
+    buffer = io.BytesIO()
+    torch.save({"format": FORMAT, "version": VERSION, **content}, buffer)
+    write_bytes(path, buffer.getbuffer(), "checkpoint")
 
 
 def load_checkpoint(path: str | Path) -> Checkpoint:
@@ -97,12 +106,17 @@ def own_checkpoint(path: Path, content: Any) -> Checkpoint:
     """
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise FormatError(
-            "is a torch file, but not a checkpoint of this tool, nor a state dict of the official Mixer-SNN",
+            f"is a torch file ({_outline(content)}), but not a checkpoint of this tool, nor a state dict of the "
+            "official Mixer-SNN",
             where=str(path),
-            hint="neuro-deploy train writes such checkpoints",
+            hint="give a file of neuro-deploy train, or the Mixer-SNN's state dict: bare, or in a dict as "
+            + " or ".join(repr(wrapper) for wrapper in WRAPPERS),
         )
-    if not isinstance(content.get("version"), int) or content["version"] != VERSION:
-        raise FormatError(f"has version {content.get('version')!r}, this tool reads {VERSION}", where=str(path))
+    version = content.get("version")
+    if not isinstance(version, int) or version != VERSION:
+        said = version if isinstance(version, int) else type(version).__name__
+        hint = "the file is broken, or of another version of this tool: train again"
+        raise FormatError(f"has version {said}, this tool reads {VERSION}", where=str(path), hint=hint)
     for key, kind in (("model", str), ("config", dict), ("input", dict), ("state_dict", dict)):
         if not isinstance(content.get(key), kind):
             raise FormatError(f"has no usable {key!r}", where=str(path), hint="the file is broken: train again")
@@ -134,6 +148,13 @@ def checked_state(path: Path, state: Mapping[Any, Any]) -> dict[str, torch.Tenso
     return {str(name): _checked(path, str(name), value) for name, value in state.items()}
 
 
+class _Left:
+    """Takes the place of an argparse.Namespace, the arguments of a training script; nothing of it is kept."""
+
+    def __setstate__(self, state: object) -> None:
+        """Drop what it held."""
+
+
 def load_content(path: Path) -> Any:
     """What a torch file holds: tensors, numbers, strings, lists and dicts, nothing that runs.
 
@@ -141,17 +162,43 @@ def load_content(path: Path) -> Any:
         FormatError: not a torch file, truncated, or with Python objects in it.
     """
     check_archive(path, "torch checkpoint")
+    with torch.serialization.safe_globals([(_Left, "argparse.Namespace")]):
+        try:
+            return torch.load(path, map_location="cpu", weights_only=True)
+        except Exception as error:  # torch raises many kinds on broken bytes
+            names = _refused(path)
+            if not names:
+                hint = "the file is broken, or not of torch.save: save the model's state_dict() again"
+                raise FormatError(f"cannot be read ({type(error).__name__})", where=str(path), hint=hint) from error
+            raise FormatError(
+                f"holds Python objects besides numbers, which are not loaded: {names}",
+                where=str(path),
+                hint=f"if you trust who made it, save its tensors alone: {_saved_again(path)}",
+            ) from error
+
+
+def _refused(path: Path) -> str:
+    """Names of the classes and functions that a file asks for and does not get; empty where none are found."""
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises many kinds on broken bytes
-        words = str(error).strip().splitlines()
-        objects = "Unsupported global" in str(error) or "weights_only" in str(error)
-        what = "holds Python objects besides numbers, which are not loaded" if objects else "cannot be read"
-        raise FormatError(
-            f"{what} ({words[0][:120] if words else type(error).__name__})",
-            where=str(path),
-            hint="save it again with torch.save of plain tensors, numbers, strings, lists and dicts",
-        ) from error
+        names = sorted(torch.serialization.get_unsafe_globals_in_checkpoint(path))
+    except Exception:  # noqa: BLE001  # broken bytes, which is said already
+        return ""
+    return ", ".join(ascii(name)[1:-1] for name in names[:3]) + (", ..." if len(names) > 3 else "")
+
+
+def _saved_again(path: Path) -> str:
+    """The command that keeps only what WRAPPERS name."""
+    source, target = json.dumps(str(path)), json.dumps(str(path.with_name(f"{path.stem}-tensors.pth")))
+    code = f'import torch; torch.save(torch.load({source}, weights_only=False)["{WRAPPERS[0]}"], {target})'
+    return f"python -c {shlex.quote(code)}"
+
+
+def _outline(content: Any) -> str:
+    """What a file holds, in a few words."""
+    if not isinstance(content, Mapping):
+        return f"a {type(content).__name__}"
+    keys = ", ".join(ascii(key)[:40] for key in list(content)[:3] if isinstance(key, str))
+    return f"a dict of {keys}{', ...' if len(content) > 3 else ''}" if keys else "a dict without names"
 
 
 def _checked(path: Path, name: str, value: Any) -> torch.Tensor:

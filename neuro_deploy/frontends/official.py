@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from neuro_deploy.errors import FormatError, UnsupportedError, UsageError
-from neuro_deploy.frontends.checkpoint import Checkpoint, checked_state
+from neuro_deploy.frontends.checkpoint import WRAPPERS, Checkpoint, checked_state
 from neuro_deploy.frontends.mixer_config import MAX_MIXERS, MAX_STAGES, MixerConfig, Norm
 from neuro_deploy.frontends.mixer_keys import COUNTER, tensor_shapes
 from neuro_deploy.graph import Input
@@ -19,8 +19,8 @@ TIMESTEPS = 4
 """Of the paper's models; a state dict does not tell them."""
 INPUT_SCALE, INPUT_LEVELS = 0.05, 127
 """A state dict tells nothing of its samples: signed values up to 6.35, which holds normalised images."""
-WRAPPERS = ("model", "state_dict")
 STARTS = ("to_patch_embedding.", "token_mix.", "channel_mix.")
+_RELEASED = "names and shapes must be those of the released Mixer-SNN: save the state_dict() of the whole model"
 STATISTICS = ("running_mean", "running_var", COUNTER)
 
 
@@ -97,6 +97,7 @@ def check_fit(path: Path, state: Mapping[str, torch.Tensor], config: MixerConfig
         raise FormatError(
             f"tensors do not fit a Mixer-SNN of dim {config.dim}, depths {list(config.depths)}: {'; '.join(found)}",
             where=str(path),
+            hint=_RELEASED,
         )
 
 
@@ -166,10 +167,10 @@ def _fold_temporal(path: Path, state: dict[str, torch.Tensor]) -> int:
 
 def _shape(path: Path, state: Mapping[str, torch.Tensor], key: str, axes: int) -> tuple[int, ...]:
     if key not in state:
-        raise FormatError("is missing from the state dict", where=f"{path}:{key}")
+        raise FormatError("is missing from the state dict", where=f"{path}:{key}", hint=_RELEASED)
     shape = tuple(state[key].shape)
     if len(shape) != axes or min(shape) < 1:
-        raise FormatError(f"has shape {shape}; {axes} axes are wanted", where=f"{path}:{key}")
+        raise FormatError(f"has shape {shape}; {axes} axes are wanted", where=f"{path}:{key}", hint=_RELEASED)
     return shape
 
 

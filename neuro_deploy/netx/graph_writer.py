@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 
 from neuro_deploy.errors import RangeError
-from neuro_deploy.files import atomic_write
 from neuro_deploy.network import FixedNetwork, FixedPopulation, FixedProjection, check_ranges
 from neuro_deploy.netx import graph_schema as schema
 from neuro_deploy.netx.graph_rules import (
@@ -20,6 +19,7 @@ from neuro_deploy.netx.graph_rules import (
     population_path,
     projection_path,
 )
+from neuro_deploy.netx.image import written
 from neuro_deploy.netx.meta import meta_text, write_meta
 from neuro_deploy.netx.schema import MAX_CHUNK_BYTES
 
@@ -45,7 +45,7 @@ def write_graph(network: FixedNetwork, path: str | Path) -> None:
         _check(projection.weight, schema.WEIGHTS[projection.geometry.kind], f"{where} ({projection.name})")
     check_ranges(network)
     meta_text(network)
-    with atomic_write(path) as temporary, h5py.File(temporary, "w") as file:
+    with written(path) as file:
         file.attrs["format"] = schema.FORMAT
         file.attrs["version"] = schema.VERSION
         file.create_group(schema.PROJECTIONS)

@@ -11,10 +11,10 @@ import h5py
 import numpy as np
 
 from neuro_deploy.errors import UnsupportedError
-from neuro_deploy.files import atomic_write
 from neuro_deploy.lava_compat import blocks, require
 from neuro_deploy.network import BiasEncoding, FixedNetwork, FixedPopulation, FixedProjection, check_ranges
 from neuro_deploy.netx.chain_rules import chain_layers
+from neuro_deploy.netx.image import written
 from neuro_deploy.netx.meta import meta_text, write_meta
 from neuro_deploy.netx.stock import unchanged
 from neuro_deploy.numerics.registers import THRESHOLD, WEIGHT
@@ -35,7 +35,7 @@ def write(network: FixedNetwork, path: str | Path) -> None:
     check_ranges(network)
     meta_text(network)
     require()
-    with atomic_write(path) as temporary, h5py.File(temporary, "w") as file:
+    with written(path) as file:
         chain = file.create_group("layer")
         _export_input(network, chain.create_group("0"))
         spatial = len(network.populations[0].shape) > 1

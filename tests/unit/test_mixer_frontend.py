@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import itertools
 from collections.abc import Callable
 from dataclasses import replace
@@ -186,12 +187,22 @@ def synchronised(state: State) -> State:
         lambda state: state,
         lambda state: {"model": state},
         lambda state: {"state_dict": state, "epoch": 3},
+        lambda state: {"model": state, "args": argparse.Namespace(lr=0.1, nested=argparse.Namespace(a=[1]))},
         lambda state: {f"module.{key}": value for key, value in state.items()},
         lambda state: {"model": {f"module.{key}": value for key, value in synchronised(state).items()}},
         synchronised,
         lambda state: {key: value for key, value in state.items() if not key.endswith("num_batches_tracked")},
     ],
-    ids=["bare", "model", "state_dict", "parallel", "model parallel synchronised", "synchronised", "without counters"],
+    ids=[
+        "bare",
+        "model",
+        "state_dict",
+        "arguments",
+        "parallel",
+        "model parallel synchronised",
+        "synchronised",
+        "without counters",
+    ],
 )
 def test_every_form_of_an_official_state_dict_is_the_same_graph(tmp_path: Path, wrap: Callable) -> None:
     graph = checkpoint_graph(official(tmp_path, model().state_dict(), wrap))
@@ -400,7 +411,7 @@ class Evil:
     ("content", "said"),
     [
         ({"model": Evil()}, "holds Python objects besides numbers"),
-        ({"weights": torch.zeros(2)}, "is a torch file, but not a checkpoint of this tool, nor a state dict"),
+        ({"weights": torch.zeros(2)}, "but not a checkpoint of this tool, nor a state dict"),
         ({"model": {"conv.weight": torch.zeros(2)}}, "nor a state dict of the official Mixer-SNN"),
         ({"state_dict": 3}, "nor a state dict"),
         ({}, "nor a state dict"),

@@ -557,18 +557,18 @@ def test_broken_meta_is_refused(
         nd.load(path)
 
 
-def test_an_interrupted_write_leaves_the_old_file(tmp_path: Path) -> None:
-    from neuro_deploy.files import atomic_write
-
+@pytest.mark.lava
+def test_an_interrupted_write_leaves_the_old_file(
+    digits_net: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "x.net"
-    path.write_text("old")
+    path.write_bytes(b"\x89HDF\r\n\x1a\nold")
 
-    def interrupted() -> None:
-        with atomic_write(path) as temporary:
-            temporary.write_text("half")
-            raise KeyboardInterrupt
+    def interrupted(*_: Any) -> None:
+        raise KeyboardInterrupt
 
+    monkeypatch.setattr("os.fsync", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        interrupted()
-    assert path.read_text() == "old"
+        nd.save(nd.load(digits_net), path)
+    assert path.read_bytes().endswith(b"old")
     assert list(tmp_path.iterdir()) == [path]

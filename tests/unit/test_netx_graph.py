@@ -213,18 +213,29 @@ def test_the_stock_reader_fails_at_once_on_a_graph(tmp_path: Path) -> None:
         hdf5.Network(net_config=str(tmp_path / "g.net"))
 
 
-def test_an_interrupted_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "g.net"
-    path.write_text("old")
+    write_graph(small(), path)
+    old = path.read_bytes()
 
     def full(*_: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("neuro_deploy.netx.graph_writer.write_meta", full)
-    with pytest.raises(FileError, match=r"g\.net: cannot be written: No space left on device"):
-        write_graph(small(), path)
-    assert path.read_text() == "old"
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(FileError, match=r"g\.net: cannot be written: No space left on device\nhint: the disk is full"):
+        write_graph(graph(1), path)
+    assert path.read_bytes() == old
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_refusal_while_the_file_is_made_writes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any) -> None:
+        raise UnsupportedError("no")
+
+    monkeypatch.setattr("neuro_deploy.netx.graph_writer.write_meta", refuse)
+    with pytest.raises(UnsupportedError):
+        write_graph(small(), tmp_path / "g.net")
+    assert list(tmp_path.iterdir()) == []
 
 
 def _renamed(name: str) -> FixedNetwork:
