@@ -97,7 +97,10 @@ class SpikeEncoding:
         values = flat_samples(x, self.shape)
         spikes = values.view(np.int8) if values.dtype == np.uint8 else values.astype(np.int8)
         if spikes.max() > 1 or spikes.min() < 0 or not (values.dtype == np.uint8 or np.array_equal(spikes, values)):
-            raise DataError("x holds values other than 0 and 1; this network takes one-bit spikes")
+            raise DataError(
+                "x holds values other than 0 and 1; this network takes one-bit spikes",
+                hint="encode the samples as spikes first: (samples, T, ...) of 0 and 1",
+            )
         return spikes
 
 
@@ -169,19 +172,37 @@ def flat_samples(x: npt.ArrayLike, shape: tuple[int, ...]) -> np.ndarray:
     values = np.asarray(x)
     features = math.prod(shape)
     if values.dtype.kind not in "iufb":
-        raise DataError(f"x holds {values.dtype}, numbers are wanted")
+        raise DataError(f"x holds {values.dtype}, numbers are wanted", hint="x.astype(float), if it is numbers")
     if values.ndim < 2 or values.size == 0:
-        raise DataError(f"x has shape {values.shape}; (samples, {_comma(shape)}) with at least one sample is wanted")
+        raise DataError(
+            f"x has shape {values.shape}; (samples, {_comma(shape)}) with at least one sample is wanted",
+            hint=_shape_hint(values.shape, shape),
+        )
     if values.dtype.kind == "f" and not np.all(np.isfinite(values)):
-        raise DataError("x holds NaN or infinity")
+        raise DataError("x holds NaN or infinity", hint="leave those samples out, or mend them: np.nan_to_num(x)")
     forms = {shape, (features,), shape[1:] if len(shape) == 3 and shape[0] == 1 else shape}
     if values.shape[1:] in forms:
         return values.reshape(len(values), features)
     if values.shape[2:] in forms:
         return values.reshape(*values.shape[:2], features)
     raise DataError(
-        f"x has shape {values.shape}; this network takes (samples, {_comma(shape)}) or (samples, T, {_comma(shape)})"
+        f"x has shape {values.shape}; this network takes (samples, {_comma(shape)}) or (samples, T, {_comma(shape)})",
+        hint=_shape_hint(values.shape, shape),
     )
+
+
+def _shape_hint(found: tuple[int, ...], shape: tuple[int, ...]) -> str:
+    """How samples of one shape become those of another."""
+    features = math.prod(shape)
+    if found in {shape, (features,)}:
+        return "one sample alone: give x[None]"
+    if len(shape) == 3 and found[1:] == (*shape[1:], shape[0]):
+        return "the channels come first: give np.transpose(x, (0, 3, 1, 2))"
+    if len(shape) == 3 and found[2:] == (*shape[1:], shape[0]):
+        return "the channels come first: give np.transpose(x, (0, 1, 4, 2, 3))"
+    if len(found) > 1 and math.prod(found[1:]) == features:
+        return f"each sample has as many numbers as are wanted: give x.reshape(-1, {_comma(shape)})"
+    return f"a sample must have {features:,} numbers: cut or scale the samples to the size that it was trained on"
 
 
 def _comma(shape: tuple[int, ...]) -> str:

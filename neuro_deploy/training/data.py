@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -10,7 +11,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from neuro_deploy.errors import DataError, UsageError
+from neuro_deploy.errors import DataError, FileError, FormatError, NeuroDeployError, UsageError
 from neuro_deploy.files import existing_file, read_npz
 
 DIGITS_LEVELS = 16
@@ -58,12 +59,27 @@ def _load(source: str) -> Data:
     if source == "digits":
         return _digits()
     if not source.endswith(".npz"):
-        raise UsageError(f"no data set {source!r}", hint="give digits, or a FILE.npz with arrays x and, if labelled, y")
+        raise _refusal(source)
     path = existing_file(Path(source))
     arrays = read_npz(path)
     if "x" not in arrays:
-        raise DataError(f"has no array x, only {', '.join(arrays) or 'nothing'}", where=str(path))
+        hint = "np.savez(FILE, x=samples, y=labels); y only if labelled"
+        raise DataError(f"has no array x, only {', '.join(arrays) or 'nothing'}", where=str(path), hint=hint)
     return Data(source, _samples(arrays["x"], path), _labels(arrays, path))
+
+
+def _refusal(source: str) -> NeuroDeployError:
+    """Why something is no data set: of that name there may be a file or a folder all the same."""
+    hint = "give digits, or a FILE.npz with arrays x and, if labelled, y"
+    path = Path(source)
+    if not os.path.lexists(path):
+        return UsageError(f"no data set {source!r}", hint=hint)
+    if path.is_dir():
+        return FileError("is a folder, no data set", where=source, hint=hint)
+    if path.suffix == ".npy":
+        hint = "put it into a FILE.npz: np.savez('d.npz', x=np.load('d.npy'), y=labels); y only if labelled"
+    kind = f"a {path.suffix} file" if path.suffix else "a file"
+    return FormatError(f"is {kind}, no data set", where=source, hint=hint)
 
 
 def take_part(data: Data, part: str) -> Data:
@@ -84,7 +100,8 @@ def _samples(x: np.ndarray, path: Path) -> np.ndarray:
     if x.ndim < 2 or x.size == 0:
         raise DataError(f"has shape {x.shape}; (samples, ...) with at least one sample is wanted", where=where)
     if x.dtype.kind == "f" and not np.all(np.isfinite(x)):
-        raise DataError("holds NaN or infinity", where=where)
+        hint = "leave those samples out, or mend them: np.nan_to_num(x)"
+        raise DataError("holds NaN or infinity", where=where, hint=hint)
     pixels = x.dtype.kind == "f" and x.max() > 1 and bool(np.all(x == np.rint(x))) and np.abs(x).max() < 2**31
     return x.astype(np.int64) if pixels else x
 

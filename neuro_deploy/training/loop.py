@@ -118,7 +118,8 @@ def accuracy(model: Model, data: Data) -> float:
 
 def _tensors(data: Data) -> tuple[torch.Tensor, torch.Tensor]:
     if data.y is None:
-        raise DataError("has no labels (y), training needs them", where=data.name)
+        hint = "np.savez(FILE, x=samples, y=labels)"
+        raise DataError("has no labels (y), training needs them", where=data.name, hint=hint)
     if data.y.min() < 0 or data.y.max() >= MAX_CLASSES:
         raise DataError(f"has labels from {data.y.min()} to {data.y.max()}; 0, 1, 2, ... are wanted", where=data.name)
     values = data.x / data.levels if data.x.dtype.kind in "iub" else data.x
@@ -127,5 +128,6 @@ def _tensors(data: Data) -> tuple[torch.Tensor, torch.Tensor]:
             f"x spans {data.x.min():g} to {data.x.max():g}; floats from 0 to 1 or whole numbers 0 to {data.levels} are "
             "wanted",
             where=data.name,
+            hint="scale the samples: (x - x.min()) / (x.max() - x.min())",
         )
     return torch.tensor(values, dtype=torch.float32), torch.tensor(data.y)

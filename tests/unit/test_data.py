@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 import io
+import pathlib
 import zipfile
 from pathlib import Path
 
@@ -13,6 +15,7 @@ import torch
 import neuro_deploy as nd
 from neuro_deploy.errors import DataError, FileError, FormatError, NeuroDeployError, UsageError
 from neuro_deploy.files import read_npz
+from neuro_deploy.network.encoding import flat_samples
 
 
 def test_the_held_out_digits_are_fixed_and_not_trained_on() -> None:
@@ -74,6 +77,35 @@ def test_an_archive_that_would_unpack_to_too_much_is_refused(tmp_path: Path, mon
         nd.load_data(str(tmp_path / "d.npz"))
 
 
+def test_what_is_there_but_no_data_set_says_what_it_is(tmp_path: Path) -> None:
+    np.save(tmp_path / "d.npy", np.zeros((3, 4)))
+    (tmp_path / "x.net").touch()
+    with pytest.raises(FormatError, match=r"d\.npy: is a \.npy file, no data set\nhint: put it into a FILE\.npz"):
+        nd.load_data(str(tmp_path / "d.npy"))
+    with pytest.raises(FormatError, match=r"x\.net: is a \.net file, no data set\nhint: give digits, or a FILE\.npz"):
+        nd.load_data(str(tmp_path / "x.net"))
+    with pytest.raises(FileError, match="is a folder, no data set"):
+        nd.load_data(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("found", "wanted", "hint"),
+    [
+        ((5, 28, 28), (784,), r"x.reshape\(-1, 784\)"),
+        ((5, 8, 6, 2), (2, 8, 6), r"np.transpose\(x, \(0, 3, 1, 2\)\)"),
+        ((5, 4, 8, 6, 2), (2, 8, 6), r"np.transpose\(x, \(0, 1, 4, 2, 3\)\)"),
+        ((2, 8, 6), (2, 8, 6), r"x\[None\]"),
+        ((64,), (64,), r"x\[None\]"),
+        ((5, 7), (2, 8, 6), "a sample must have 96 numbers"),
+    ],
+)
+def test_samples_of_another_shape_are_refused_with_the_way_to_the_right_one(
+    found: tuple[int, ...], wanted: tuple[int, ...], hint: str
+) -> None:
+    with pytest.raises(DataError, match=f"x has shape .*\nhint: .*{hint}"):
+        flat_samples(np.zeros(found), wanted)
+
+
 def test_unknown_data_sets_are_named() -> None:
     with pytest.raises(UsageError, match="no data set 'mnist'"):
         nd.load_data("mnist")
@@ -90,8 +122,14 @@ class Evil:
     ("content", "said"),
     [
         ({"format": "neuro-deploy-checkpoint", "x": Evil()}, "holds Python objects besides numbers"),
-        ({"weights": torch.zeros(2)}, "is a torch file, but not a checkpoint of this tool"),
-        (torch.zeros(2), "is a torch file, but not a checkpoint of this tool"),
+        (
+            {"model": pathlib.PosixPath("a")},
+            r"are not loaded: pathlib.PosixPath\nhint: if you trust .*python -c 'import",
+        ),
+        ({"args": argparse.Namespace(path=Evil())}, "are not loaded: builtins.print"),
+        ({"net": {}}, r"is a torch file \(a dict of 'net'\), but .*\nhint: .* in a dict as 'model' or 'state_dict'"),
+        (torch.zeros(2), r"is a torch file \(a Tensor\), but not a checkpoint of this tool"),
+        ({"format": "neuro-deploy-checkpoint", "version": [[]]}, "has version list, this tool reads 1"),
         ({"format": "neuro-deploy-checkpoint", "version": 7}, "has version 7, this tool reads 1"),
         ({"format": "neuro-deploy-checkpoint", "version": 1, "model": "mlp"}, "has no usable 'config'"),
     ],
