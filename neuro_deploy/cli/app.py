@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections.abc import Callable
+from typing import Any
 
 import typer
 
@@ -20,7 +22,7 @@ from neuro_deploy.cli import (
     train,
     verify,
 )
-from neuro_deploy.errors import NeuroDeployError, UsageError
+from neuro_deploy.errors import DataError, NeuroDeployError, UsageError
 
 app = typer.Typer(
     name="neuro-deploy",
@@ -42,8 +44,24 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "doctor": doctor.doctor,
     "setup-lava": setup_lava.setup_lava,
 }
+
+
+def _naming_data(command: Callable[..., None]) -> Callable[..., None]:
+    """The command; where samples do not fit, its error names the file that they are of."""
+
+    @functools.wraps(command)
+    def named(**arguments: Any) -> None:
+        try:
+            command(**arguments)
+        except DataError as error:
+            error.where = error.where or arguments.get("data") or arguments.get("calibrate")
+            raise
+
+    return named
+
+
 for name, function in COMMANDS.items():
-    app.command(name)(function)
+    app.command(name)(_naming_data(function))
 
 
 @app.callback()
@@ -62,8 +80,9 @@ INTERRUPTED = 130
 def main() -> None:
     """Run the command line.
 
-    Exit 0 done, 1 a named error, 2 wrong usage, 3 a check that did not hold, 130 interrupted.
+    Exit 0 done, 1 a named error, 2 wrong usage, 3 a check that did not hold, 130 interrupted, 141 the reader has gone.
     """
+    printing.guard()
     try:
         app()
     except NeuroDeployError as error:

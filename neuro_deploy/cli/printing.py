@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TextIO
 
 import typer
 from rich import box
@@ -16,14 +17,56 @@ from rich.progress import Progress as Bars
 from rich.table import Table
 from rich.text import Text
 
-from neuro_deploy.errors import NeuroDeployError
+from neuro_deploy.errors import FileError, NeuroDeployError
 from neuro_deploy.progress import Progress
 
 PIPED_WIDTH = 160
 """Columns where stdout is no terminal, so that a log keeps its tables."""
 
-out = Console(highlight=False, width=None if sys.stdout.isatty() else PIPED_WIDTH)
+CLOSED = 141
+"""Exit code where the reader of a pipe has gone: 128 + SIGPIPE, as a shell gives it for other tools."""
+
+out = Console(highlight=False, width=None if sys.stdout is not None and sys.stdout.isatty() else PIPED_WIDTH)
 err = Console(stderr=True, highlight=False)
+
+
+class Guarded:
+    """Standard output or error: quiet where a pipe's reader has gone, and a named error where a disk is full."""
+
+    def __init__(self, stream: TextIO, name: str) -> None:
+        self._stream = stream
+        self._name = name
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        """As the stream's own; an empty text, with which typer tries streams and ignores what happens, is left out."""
+        with self._guard():
+            return 0 if text == "" else self._stream.write(text)
+
+    def flush(self) -> None:
+        """As the stream's own."""
+        with self._guard():
+            self._stream.flush()
+
+    @contextmanager
+    def _guard(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())  # what is left has nowhere to go
+            if isinstance(error, BrokenPipeError):
+                sys.exit(CLOSED)
+            raise FileError(f"cannot be written: {error.strerror}", where=self._name) from error
+
+
+def guard() -> None:
+    """Guard all that is printed from now on, by whomever."""
+    sys.stdout, sys.stderr = (
+        stream and Guarded(stream, name)
+        for stream, name in ((sys.stdout, "standard output"), (sys.stderr, "standard error"))
+    )
 
 
 def as_json(value: Any) -> None:
