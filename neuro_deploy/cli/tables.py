@@ -252,7 +252,9 @@ def verification(outcome: Verification) -> None:
     """Agreement per engine, and the first divergence."""
     engines = outcome.engines
     names = dict.fromkeys(name for agreement in engines.values() for name in agreement.populations)
-    rows = [(name, *(agreement.populations.get(name) for agreement in engines.values())) for name in names]
+    valued = dict.fromkeys(name for agreement in engines.values() for name in agreement.values)
+    spiking = [name for name in names if name not in valued]
+    rows = [(name, *(agreement.populations.get(name) for agreement in engines.values())) for name in spiking]
     table(
         f"differing spikes against {outcome.reference}, {outcome.samples:,} samples",
         ("population", *engines),
@@ -262,7 +264,15 @@ def verification(outcome: Verification) -> None:
             ("compared", *(agreement.compared_spikes for agreement in engines.values())),
         ],
     )
+    if valued:
+        table(
+            "differing values of relays and of the readout",
+            ("population", *engines),
+            [(name, *(_of_all(agreement.values.get(name)) for agreement in engines.values())) for name in valued],
+        )
     for label, agreement in engines.items():
+        if agreement.differing_predictions:
+            error_line(f"{label}: {agreement.differing_predictions:,} of {outcome.samples:,} predictions differ")
         if agreement.not_compared:
             line(f"{label}: relays that one network has and the other has not: {', '.join(agreement.not_compared)}")
         if agreement.scales:
@@ -275,6 +285,10 @@ def verification(outcome: Verification) -> None:
         line("spikes, u and v are equal in every population")
     else:
         error_line(str(outcome.first_divergence))
+
+
+def _of_all(counted: tuple[int, int] | None) -> str | None:
+    return None if counted is None else f"{counted[0]:,} of {counted[1]:,}"
 
 
 def profile(chosen: HardwareProfile) -> None:

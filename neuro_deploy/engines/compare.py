@@ -14,6 +14,8 @@ from neuro_deploy.network import FixedNetwork
 
 FIELDS = ("u", "v", "spikes")
 """In the order in which a timestep computes them, so that the first difference is the cause."""
+NAMED = 3
+"""Populations that a refusal names; the others are counted."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,8 @@ class Divergence:
 class Agreement:
     """How one engine compares. populations: name -> differing spikes.
 
+    values: relay or readout -> [differing, compared] values of v, which is what a relay sends. differing_predictions:
+    samples with another class; None without a readout.
     not_compared: relays that only one of two networks has. scales: where two networks' scales differ, the first
     population where they do, [name, ours, theirs]: weights are then rounded to other multiples, and spikes may differ.
     """
@@ -49,6 +53,8 @@ class Agreement:
     populations: dict[str, int]
     not_compared: tuple[str, ...] = ()
     scales: tuple[str, float, float] | None = None
+    values: dict[str, tuple[int, int]] = field(default_factory=dict)
+    differing_predictions: int | None = None
 
 
 @dataclass(frozen=True)
@@ -91,7 +97,15 @@ def compare(
         _check_shapes(what, names, _shapes(want, what, relays), _shapes(got, what, relays), label)
     differing = {name: int(np.count_nonzero(want.spikes[name] != got.spikes[name])) for name in names}
     compared = sum(want.spikes[name].size for name in names)
-    agreement = Agreement(sum(differing.values()), compared, differing, relays, _scales(network, theirs))
+    values = {
+        name: (int(np.count_nonzero(want.v[name] != got.v[name])), want.v[name].size)
+        for name in names
+        if kinds[name] != "lif"
+    }
+    changed = int(np.count_nonzero(want.predictions != got.predictions)) if want.outputs.shape[1] else None
+    agreement = Agreement(
+        sum(differing.values()), compared, differing, relays, _scales(network, theirs), values, changed
+    )
     return agreement, _first(names, fields, want, got, label)
 
 
@@ -129,7 +143,9 @@ def _reported_scales(network: FixedNetwork) -> dict[str, float]:
 
 
 def _differing(ours: dict[str, tuple[int, ...]], theirs: dict[str, tuple[int, ...]]) -> str:
-    return ", ".join(f"{name} {shape}" for name, shape in ours.items() if theirs.get(name) != shape) or "nothing more"
+    names = [f"{name} {shape}" for name, shape in ours.items() if theirs.get(name) != shape]
+    more = f" and {len(names) - NAMED:,} more" if len(names) > NAMED else ""
+    return ", ".join(names[:NAMED]) + more or "nothing more"
 
 
 def _first(

@@ -67,6 +67,10 @@ def test_a_relay_and_recomputing_are_compared_and_their_difference_is_explained(
     assert 0 < outcome["differing_spikes"] < 0.1 * outcome["compared_spikes"]
     text = cli(*arguments, code=3).stdout
     assert "relays that one network has and the other has not: to_patch_embedding.0.0" in text
+    assert outcome["values"]["readout"][0] > 0
+    assert f"{outcome['values']['readout'][0]:,} of {outcome['values']['readout'][1]:,}" in text
+    predictions = outcome["differing_predictions"]
+    assert (f"{predictions} of 20 predictions differ" in text) is (predictions > 0)
     assert "weights are rounded to other multiples, so that spikes may differ" in " ".join(text.split())
     assert cli_json("verify", relay, "--data", "digits", "--source", mixer, "--samples", 5)["ok"]
     assert cli_json("verify", again, "--data", "digits", "--source", mixer, "--samples", 5)["ok"]

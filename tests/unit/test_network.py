@@ -219,6 +219,38 @@ def test_networks_of_other_populations_are_not_compared() -> None:
             compare(network, want, got, "other")
 
 
+def test_values_of_relays_and_the_readout_and_predictions_are_compared_too() -> None:
+    from neuro_deploy.engines.compare import compare
+
+    network = graph(0)
+    x = samples_for(network, 0, count=5)
+    want = nd.run(network, x, record=FIELDS)
+    h = want.v["h"].copy()
+    h[0, 1].flat[:3] += 7
+    got = replace(
+        want, v={**want.v, "h": h}, outputs=want.outputs + 9 * np.eye(5, dtype=np.int64)[[4, 0, 0, 0, 0]] * 10**6
+    )
+    agreement, divergence = compare(network, want, got, "other")
+    assert agreement.populations["h"] == 0
+    assert set(agreement.values) == {"h", "token", "readout"}
+    assert agreement.values["h"] == (3, h.size)
+    assert agreement.values["token"] == (0, want.v["token"].size)
+    assert agreement.differing_predictions == np.count_nonzero(want.predictions != got.predictions) > 0
+    assert divergence is not None
+    assert divergence.population == "h"
+
+
+def test_a_refusal_names_the_first_populations_and_counts_the_rest() -> None:
+    from neuro_deploy.engines.compare import compare
+
+    short, long = chain(0, (3, 3), readout=False), chain(0, (3, 3, 3, 3, 3, 3, 3), readout=False)
+    runs = [nd.run(network, samples_for(short, 0), record=FIELDS) for network in (short, long)]
+    with pytest.raises(
+        UnsupportedError, match=r"other u: p2 \(3, 4, 3\), p3 \(3, 4, 3\), p4 \(3, 4, 3\) and 2 more, not"
+    ):
+        compare(short, runs[0], runs[1], "other", long)
+
+
 def test_weight_bits_are_those_of_the_smallest_register() -> None:
     for weight, bits in (
         ([[2, -2]], 2),
