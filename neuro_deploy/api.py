@@ -229,7 +229,7 @@ def inspect(
         UsageError: samples or a rate without mfi. DataError: samples that do not fit.
     """
     if not mfi and (x is not None or rate is not None):
-        raise UsageError("samples and a firing rate are for the audit", hint="mfi=True")
+        raise UsageError("samples and a firing rate are for the audit", hint="--mfi (in Python: mfi=True)")
     summary = {
         "parameters": network.parameters,
         "neurons": network.neurons,
@@ -265,7 +265,7 @@ def inspect_model(
     from neuro_deploy.frontends.random_mixer import neurons, preset, random_mixer, trained_numbers
 
     if rate is not None and not mfi:
-        raise UsageError("a firing rate is for the audit", hint="mfi=True")
+        raise UsageError("a firing rate is for the audit", hint="--mfi (in Python: mfi=True)")
     config = preset(name)
     graph = random_mixer(config)
     network = lowered(graph, skip, token_norm)

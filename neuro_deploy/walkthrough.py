@@ -76,6 +76,7 @@ def _walk(
         "training": trained,
         "accuracy_float": conversion.accuracy_float,
         "accuracy_fixed": conversion.accuracy_fixed,
+        "stored_parameters": network.parameters,
         "format": form,
         "mapping": mapping.to_dict(),
         "metrics": metrics.to_dict(),

@@ -54,7 +54,8 @@ def conversion(path: str, report: Conversion) -> None:
 def network(path: str, summary: dict[str, Any]) -> None:
     """Populations and projections; what the summary of a model leaves out is left out."""
     encoding = summary.get("encoding") or {}
-    parts = [f"{path}: {summary['neurons']:,} neurons", f"{summary['parameters']:,} parameters"]
+    stored = "stored weights and biases" if "encoding" in summary else "trained parameters"
+    parts = [f"{path}: {summary['neurons']:,} neurons", f"{summary['parameters']:,} {stored}"]
     parts += [f"{summary['timesteps']} timesteps"] if "timesteps" in summary else []
     parts += [f"input by {encoding['mode']}"] if "mode" in encoding else []
     line(", ".join(parts))
@@ -215,13 +216,14 @@ def metrics(content: dict[str, Any], output: str | None) -> None:
     cores(content)
     per_sample = content["per_sample"]
     line(
-        f"per sample: {per_sample['spikes']:,.1f} spikes, {per_sample['axon_events']:,.1f} axon events, "
+        f"per sample: {per_sample['neuron_spikes']:,.1f} spikes of neurons, {per_sample['relay_messages']:,.1f} graded "
+        f"messages of relays, {per_sample['axon_events']:,.1f} axon events, "
         f"{per_sample['synops']:,.0f} synops ({per_sample['synops_effective']:,.0f} effective)"
     )
     for name, model in content["energy"].items():
         joules = model["joules_per_sample"]
         said = model.get("reason") if joules is None else f"{energy(joules)} per sample ({model['kind']})"
-        basis = f"; of {model['basis']}" if "basis" in model else ""
+        basis = "; input at every timestep, head and residuals included (docs/mfi.md)" if "basis" in model else ""
         line(f"energy, {name}: {said}{basis}")
     if not content["fits"]:
         error_line(f"the network does not fit {content['profile']}: neuro-deploy map says why")
@@ -243,6 +245,10 @@ def cores(content: dict[str, Any]) -> None:
     table(title, columns, rows[:MAX_CORES])
     if len(rows) > MAX_CORES:
         line(f"... and {len(rows) - MAX_CORES:,} more cores (--json has them all)")
+    line(
+        "spikes out: graded messages of relays too; axon event: a spike's delivery to a core; synops: weights fetched, "
+        "effective: those not 0; -: does not apply"
+    )
 
 
 MAX_CORES = 40
@@ -333,12 +339,14 @@ def _outcome(way: dict[str, Any]) -> dict[str, str]:
     content, outcome = way["metrics"], way["verification"]
     engines = {name: engine["differing_spikes"] for name, engine in outcome["engines"].items()}
     return {
-        "parameters": f"{way['training']['parameters']:,}",
+        "trained parameters": f"{way['training']['parameters']:,}",
+        "stored weights and biases": f"{way['stored_parameters']:,}",
         f"accuracy on {content['samples']} held-out digits, float": percent(way["accuracy_float"], 2) or "",
         "accuracy, fixed point": percent(way["accuracy_fixed"], 2) or "",
         **{f"differing spikes against {name}": f"{n} of {outcome['compared']:,}" for name, n in engines.items()},
         f"cores of {content['profile']}": f"{way['mapping']['cores']}",
-        "spikes per image": f"{content['per_sample']['spikes']:,.1f}",
+        "spikes of neurons per image": f"{content['per_sample']['neuron_spikes']:,.1f}",
+        "graded messages of relays per image": f"{content['per_sample']['relay_messages']:,.1f}",
         "synops per image": f"{content['per_sample']['synops']:,.0f}",
         "NetX file": way["format"],
     }

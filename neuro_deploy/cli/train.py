@@ -36,5 +36,6 @@ def train(
         )
     if json:
         return printing.as_json(report)
-    printing.line(f"{report['path']}: {report['parameters']:,} parameters, trained in {report['seconds']:.1f} s")
+    seconds = f"{report['seconds']:.1f} s"
+    printing.line(f"{report['path']}: {report['parameters']:,} parameters of the model, trained in {seconds}")
     return printing.line(f"accuracy on {report['held_out']} held-out samples: {printing.percent(report['accuracy'])}")

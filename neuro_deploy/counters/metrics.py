@@ -54,6 +54,9 @@ class Metrics:
     def _totals(self) -> dict[str, int]:
         names = {"spikes": "spikes_out", **{name: name for name in COUNTED if name != "spikes_out"}}
         totals = {name: self.counts.total(what) for name, what in names.items()}
+        for name, kind in (("neuron_spikes", "lif"), ("relay_messages", "relay")):
+            senders = [p.name for p in self.network.populations if p.kind == kind]
+            totals[name] = sum(int(self.result.counts[sender].sum()) for sender in senders)
         entry = self.network.populations[0]
         totals["input_spikes"] = int(self.result.counts[entry.name].sum()) if entry.kind == "input" else 0
         return totals

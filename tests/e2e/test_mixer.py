@@ -137,7 +137,7 @@ def test_a_model_is_inspected_without_a_checkpoint() -> None:
         (["convert", "MISSING", "-o", "OUT"], 1, "channel_mix.0.1.net.3.weight"),
         (["inspect", "--model", "mixer-7"], 2, "no model 'mixer-7'; models: mlp-spe-t"),
         (["inspect", "--model", "mixer-8", "--data", "digits"], 2, "--timesteps and --data go with NET.net"),
-        (["inspect", "--model", "mixer-8", "--rate", "0.1"], 2, "a firing rate is for the audit"),
+        (["inspect", "--model", "mixer-8", "--rate", "0.1"], 2, "a firing rate is for the audit hint: --mfi"),
     ],
 )
 def test_what_does_not_fit_is_refused_and_nothing_is_written(

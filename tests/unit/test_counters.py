@@ -176,6 +176,17 @@ def test_metrics_have_the_fields_that_users_rely_on() -> None:
     assert content["runtime"]["seconds_per_timestep"] is None
 
 
+def test_spikes_of_neurons_and_messages_of_relays_are_told_apart() -> None:
+    network = graph(0)
+    result = nd.run(network, samples_for(network, 0, count=4))
+    content = nd.measure(network, result, nd.map(network)).to_dict()
+    totals, rows = content["totals"], content["populations"]
+    assert totals["relay_messages"] == sum(row["spikes"] for row in rows if row["kind"] == "relay") > 0
+    assert totals["neuron_spikes"] == sum(row["spikes"] for row in rows if row["kind"] == "lif") > 0
+    assert totals["spikes"] == totals["neuron_spikes"] + totals["relay_messages"]
+    assert content["per_sample"]["relay_messages"] * 4 == totals["relay_messages"]
+
+
 def test_the_papers_energy_counts_multiplications_only_where_payloads_come_in() -> None:
     network = chain(2, (6, 5, 3))
     result = nd.run(network, samples_for(network, 2, count=4), record=("spikes",))
