@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 import neuro_deploy as nd
-from neuro_deploy.cli import options, printing, tables
+from neuro_deploy.cli import audit_tables, options, printing, tables
 
 Net = Annotated[str | None, typer.Argument(metavar="NET.net", help="A NetX file; or --model.")]
 Model = Annotated[str | None, typer.Option("--model", metavar="NAME", help="A model by name, with random weights.")]
@@ -18,6 +18,7 @@ Data = Annotated[str | None, typer.Option("--data", metavar="D", help="With --mf
 Rate = Annotated[
     float | None, typer.Option("--rate", metavar="S", help="With --mfi: firing rate of the estimate s T A.")
 ]
+Every = Annotated[bool, typer.Option("--all", help="With --mfi: every population and projection, however many.")]
 
 
 def inspect(
@@ -30,6 +31,7 @@ def inspect(
     samples: options.Samples = None,
     rate: Rate = None,
     timesteps: options.Timesteps = None,
+    every: Every = False,
     json: options.Json = False,
 ) -> None:
     """Show a network's populations, projections, parameters and bits; --mfi: what is added and multiplied.
@@ -47,8 +49,8 @@ def inspect(
             summary = nd.inspect(network, mfi=mfi, x=x, rate=rate, progress=progress)
     if json:
         return printing.as_json({"model": model} | summary if net is None else {"path": net} | summary)
-    tables.network(net or str(model), summary)
-    return tables.mfi(net or str(model), summary) if mfi else None
+    tables.network(net or str(model), summary, every=every or not mfi)
+    return audit_tables.mfi(net or str(model), summary, every=every) if mfi else None
 
 
 def _check_ends(net: str | None, model: str | None, of_net: list[Any], of_model: list[bool]) -> None:

@@ -140,6 +140,15 @@ def percent(share: float | None, digits: int = 1) -> str:
     return "-" if share is None else f"{100 * share:.{digits}f} %"
 
 
+MAX_ROWS = 40
+"""Rows of a table that may be shorter than what it is of."""
+
+
+def few(rows: Sequence[Any], *, every: bool = False) -> Sequence[Any]:
+    """The first rows; all of them where every one is wanted."""
+    return rows if every else rows[:MAX_ROWS]
+
+
 def energy(joules: float) -> str:
     """Joules in nJ, uJ or mJ, by size."""
     for unit, size in (("nJ", 1e-9), ("uJ", 1e-6)):

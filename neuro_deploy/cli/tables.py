@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from neuro_deploy.cli.printing import energy, error_line, line, percent, table
+from neuro_deploy.cli.printing import energy, error_line, few, line, percent, table
 
 if TYPE_CHECKING:
     from neuro_deploy.api import Conversion, Finding, HardwareProfile, Mapping, Verification
@@ -51,8 +51,8 @@ def conversion(path: str, report: Conversion) -> None:
         error_line(f"warning: {warning}")
 
 
-def network(path: str, summary: dict[str, Any]) -> None:
-    """Populations and projections; what the summary of a model leaves out is left out."""
+def network(path: str, summary: dict[str, Any], *, every: bool = True) -> None:
+    """Populations and projections; what the summary of a model leaves out is left out. every: however many they are."""
     encoding = summary.get("encoding") or {}
     stored = "stored weights and biases" if "encoding" in summary else "trained parameters"
     parts = [f"{path}: {summary['neurons']:,} neurons", f"{summary['parameters']:,} {stored}"]
@@ -65,7 +65,7 @@ def network(path: str, summary: dict[str, Any]) -> None:
         ("population", "kind", "shape", "threshold", "current decay", "voltage decay", "bias from", "to"),
         [
             (p["name"], p["kind"], "x".join(str(n) for n in p["shape"]), *(_between(p.get(key)) for key in keys))
-            for p in summary["populations"]
+            for p in few(summary["populations"], every=every)
         ],
     )
     keys = ("weight_bits", "weight_min", "weight_max", "weight_exp", "max_delay")
@@ -82,87 +82,18 @@ def network(path: str, summary: dict[str, Any]) -> None:
                 percent(p["nonzero"] / p["weights"]) if {"nonzero", "weights"} <= set(p) else None,
                 *(p.get(key) for key in keys),
             )
-            for p in summary["projections"]
+            for p in few(summary["projections"], every=every)
         ],
     )
+    hidden = [
+        what for what in ("populations", "projections") if len(summary[what]) > len(few(summary[what], every=every))
+    ]
+    for what in hidden:
+        line(f"... {len(summary[what]):,} {what} in all (--all shows them)")
 
 
 def _between(value: Any) -> Any:
     return f"{value[0]:,}..{value[1]:,}" if isinstance(value, list) else value
-
-
-def mfi(name: str, summary: dict[str, Any]) -> None:
-    """The audit of multiplication-free inference."""
-    table(
-        "one dense timestep, by projection",
-        ("projection", "kind", "meets", "counted as", "additions", "without padding", "multiplications", "per"),
-        [
-            (
-                f"{p['source']} -> {p['target']}",
-                p["kind"],
-                p["meets"],
-                p["role"],
-                p["additions"],
-                p["valid_additions"],
-                p["multiplications"],
-                ("image" if p["per_image"] else "timestep") if p["multiplications"] else None,
-            )
-            for p in summary.get("mfi", ())
-        ],
-    )
-    table(
-        "by resolution",
-        ("height x width", "additions", "residual additions", "multiplications per timestep"),
-        [
-            (
-                "x".join(str(n) for n in stage["resolution"]),
-                *(stage[key] for key in ("additions", "residual_additions", "multiplications")),
-            )
-            for stage in summary["additions_by_stage"]
-        ],
-    )
-    verdict = "multiplication-free" if summary["multiplication_free"] else "not multiplication-free"
-    line(
-        f"{name}: {verdict}; {summary['additions_per_step']:,} additions and "
-        f"{summary['multiplications_per_step']:,} multiplications in a dense timestep, "
-        f"{summary['input_multiplications']:,} multiplications per image"
-    )
-    line(
-        f"beside these: {summary['head_additions']:,} additions of the head, "
-        f"{summary['residual_additions_per_step']:,} residual additions"
-    )
-    reasons: dict[tuple[str, str], int] = {}
-    for found in summary.get("multiplications", ()):
-        key = found["per"], found["reason"]
-        reasons[key] = reasons.get(key, 0) + found["multiplications"]
-    for (per, reason), count in reasons.items():
-        line(f"{count:,} multiplications per {per}: {reason}")
-    _paper(summary)
-
-
-def _paper(summary: dict[str, Any]) -> None:
-    """The paper's estimate, what took place, and the paper's own table."""
-    estimate, done = summary.get("paper"), summary.get("exact")
-    if estimate:
-        line(
-            f"the paper's estimate: s T A = {estimate['firing_rate']:.4g} x {estimate['timesteps']} x "
-            f"{estimate['additions_per_step']:,} = {estimate['additions']:,.0f} additions per image; with "
-            f"{estimate['multiplications']:,} multiplications, the input's once per image, "
-            f"{energy(estimate['joules'])} (45 nm, a model)"
-        )
-    if done:
-        line(
-            f"counted in the run, per image: {done['additions']:,.1f} additions, {done['head_additions']:,.1f} of the "
-            f"head, {done['residual_additions']:,.1f} residual, {done['multiplications']:,.1f} multiplications after "
-            f"the first layer and {done['input_multiplications']:,.1f} in it, at every timestep: "
-            f"{energy(done['joules'])} (the same model, as run gives it); firing rate {done['firing_rate']:.4g}"
-        )
-    for row in summary.get("table4", ()):
-        line(
-            f"the paper's Table 4, {row['model']}: {row['additions']:,.0f} additions x 0.9 pJ + "
-            f"{row['multiplications']:,.0f} multiplications x 4.6 pJ = {row['mJ']:.3f} mJ, printed {row['printed_mJ']}"
-        )
-    line("what of the paper's table does not reproduce, and why: docs/mfi.md")
 
 
 def mapping(made: Mapping, problems: Sequence[str], skipped: str | None = None) -> None:
@@ -242,16 +173,13 @@ def cores(content: dict[str, Any]) -> None:
     keys = ("neurons", "synapse_memory_bytes", "spikes_out", "axon_events", "synops", "synops_effective")
     rows = [(str(core["core"]), core["population"], *(core[key] for key in keys)) for core in content["cores"]]
     title = f"cores of {content['profile']}, summed over {content['samples']:,} samples"
-    table(title, columns, rows[:MAX_CORES])
-    if len(rows) > MAX_CORES:
-        line(f"... and {len(rows) - MAX_CORES:,} more cores (--json has them all)")
+    table(title, columns, few(rows))
+    if len(rows) > len(few(rows)):
+        line(f"... and {len(rows) - len(few(rows)):,} more cores (--json has them all)")
     line(
         "spikes out: graded messages of relays too; axon event: a spike's delivery to a core; synops: weights fetched, "
         "effective: those not 0; -: does not apply"
     )
-
-
-MAX_CORES = 40
 
 
 def verification(outcome: Verification) -> None:

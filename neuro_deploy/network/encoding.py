@@ -153,9 +153,17 @@ class BiasEncoding:
             worst = mantissa.flat[np.argmax(np.abs(mantissa))]
             raise DataError(
                 f"x gives the bias mantissa {worst:.0f} in {self.population}, allowed: {BIAS.describe()}",
-                hint="scale the data as in training, or convert with calibration data that spans this range",
+                hint=self._allowed,
             )
         return mantissa.astype(np.int64)
+
+    @property
+    def _allowed(self) -> str:
+        """Which x there may be, in words."""
+        if self.weight.ndim == 2 or not self.weight:
+            return "scale the data as in training"
+        ends = sorted((side * BIAS.high - float(self.offset)) / float(self.weight) for side in (-1, 1))
+        return f"x from {ends[0]:g} to {ends[1]:g} is allowed: the mantissa is {self.weight:g} x + {self.offset:g}"
 
 
 InputEncoding = GradedEncoding | SpikeEncoding | BiasEncoding

@@ -41,6 +41,7 @@ def _neuron(file: SafeFile, layer: str, shape: Shape) -> tuple[IntArray, ...]:
         raise UnsupportedError(
             f"neuron type {kind!r}; this version runs {' and '.join(schema.CUBA_TYPES)}",
             where=file.where(f"{layer}/neuron/type"),
+            hint="export a model of slayer.block.cuba layers; sigma-delta (SDNN) and other neurons are not run",
         )
     u_decay, v_decay, threshold = (_parameter(file, layer, field, shape) for field in schema.NEURON)
     return threshold, u_decay, v_decay

@@ -73,6 +73,7 @@ class _Chain:
                 raise UnsupportedError(
                     f"layer type {kind!r}; this version runs {', '.join(schema.LAYER_TYPES)}",
                     where=self.file.where(layer),
+                    hint="train and export the model without such a layer; a chain of the kinds named here is read",
                 )
             if kind == "input" and index:
                 raise FormatError("an input layer stands only first", where=self.file.where(layer))

@@ -122,6 +122,13 @@ def test_a_model_is_inspected_without_a_checkpoint() -> None:
     assert relay["relay_neurons"] > 0
     assert again["relay_neurons"] == 0
     assert again["additions_per_step"] > relay["additions_per_step"]
+    few, every = (
+        cli("inspect", "--model", "mixer-32", "--mfi", *more).stdout.splitlines() for more in ((), ("--all",))
+    )
+    assert len(few) < len(every)
+    assert any("projections in all (--all shows them)" in line for line in few)
+    assert not any("--all" in line for line in every)
+    assert f"{relay['additions_per_step']:,} additions and" in few[-2]
 
 
 @pytest.mark.parametrize(

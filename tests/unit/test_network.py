@@ -126,8 +126,12 @@ def test_a_stock_transform_truncates_and_a_host_matrix_rounds() -> None:
     np.testing.assert_array_equal(stock.encode([[0.5, -1.01]]), [[102, -12]])
     host = BiasEncoding("in", (2,), np.array([[10.0, 0.6]]), np.array([0.0]))
     np.testing.assert_array_equal(host.encode([[1.0, 1.0]]), [[11]])
-    with pytest.raises(DataError, match="bias mantissa 7664 in in, allowed: whole numbers from -4,095 to 4,095"):
+    with pytest.raises(
+        DataError, match="bias mantissa 7664 in in, allowed: whole numbers from -4,095 to 4,095"
+    ) as said:
         stock.encode([[100.0, 0.0]])
+    assert "hint: x from -54.7237 to 53.0395 is allowed: the mantissa is 76 x + 64" in str(said.value)
+    assert np.abs(stock.encode([[-54.72, 53.03]])).max() <= 4095
 
 
 @given(chains, st.integers(0, 2**31))

@@ -409,8 +409,13 @@ def test_a_conv_layer_says_all_that_lava_wants(tmp_path: Path, field: str) -> No
 
 
 REFUSED: list[tuple[str, list[dict[str, Any]], type[NeuroDeployError], str]] = [
-    ("rec", [{"type": "dense_rec"}], UnsupportedError, "layer type 'dense_rec'"),
-    ("sdnn", [dense([[2]]) | {"neuron/type": "SDNN"}], UnsupportedError, "layer/0/neuron/type: neuron type 'SDNN'"),
+    ("rec", [{"type": "dense_rec"}], UnsupportedError, "(?s)layer type 'dense_rec'.*hint: train and export the model"),
+    (
+        "sdnn",
+        [dense([[2]]) | {"neuron/type": "SDNN"}],
+        UnsupportedError,
+        r"(?s)layer/0/neuron/type: neuron type 'SDNN'.*hint: export a model of slayer.block.cuba layers",
+    ),
     ("nan", [dense([[np.nan, 2.0]])], FormatError, "layer/0/weight: holds NaN or infinity"),
     ("inf", [dense([[np.inf, 2.0]])], FormatError, "layer/0/weight: holds NaN or infinity"),
     ("large", [dense([[300.0, -2.0]])], FormatError, "layer/0/weight: weight holds 300.0, allowed: whole numbers"),
