@@ -13,7 +13,7 @@ from neuro_deploy.engines.native import dot8, kernels
 from neuro_deploy.engines.native.buffers import Buffers, roomy
 from neuro_deploy.engines.native.images import beside, pad, windows
 from neuro_deploy.engines.native.layout import Shape
-from neuro_deploy.engines.native.threads import deal, share
+from neuro_deploy.engines.native.threads import deal, share, unnoted
 from neuro_deploy.engines.native.tiles import PANEL, ROWS
 from neuro_deploy.network import FixedProjection
 
@@ -116,6 +116,8 @@ class Product:
         geometry = self.projection.geometry
         if isinstance(self.packed, Packed) and not (few and self.sparse is not None):
             return self._packed(self.packed, values, buffers)
+        if geometry.kind != "one-to-one":
+            unnoted()
         x = values[self.source] if self.beside else self._entering(values, buffers)
         lead = x.shape[:2]
         if geometry.kind == "dense":
@@ -231,6 +233,8 @@ def side_by_side(each: Sequence[np.ndarray], windows: Sequence[tuple[int, int] |
     out = buffers.take((*lead, sum(stop - start for start, stop in ends)), each[0].dtype)
     rows, at = out.reshape(-1, out.shape[-1]), 0
     for array, (start, stop) in zip(each, ends, strict=True):
+        if array.shape[:-1] != lead:
+            unnoted()
         whole = np.broadcast_to(array, (*lead, array.shape[-1])).reshape(len(rows), -1)
         share(beside, len(rows), len(rows) * (stop - start), whole, start, at, stop - start, rows)
         at += stop - start
@@ -241,6 +245,7 @@ def _bytes(values: torch.Tensor) -> np.ndarray:
     """As unsigned bytes, even in memory, with room behind them."""
     there = values.numpy().view(np.uint8)
     if not there.flags.c_contiguous:
+        unnoted()
         held = roomy(there.shape, np.uint8)
         held[...] = there
         return held

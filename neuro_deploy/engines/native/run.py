@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Collection
 from functools import partial
 from typing import Any
@@ -14,11 +15,11 @@ from neuro_deploy.engines.native import kernels
 from neuro_deploy.engines.native.buffers import Buffers, roomy
 from neuro_deploy.engines.native.choice import sent
 from neuro_deploy.engines.native.fusion import Fused
-from neuro_deploy.engines.native.images import enter
 from neuro_deploy.engines.native.layout import from_inner, inner_shape, to_inner
 from neuro_deploy.engines.native.plan import Plan, Step
 from neuro_deploy.engines.native.products import Product, side_by_side
-from neuro_deploy.engines.native.threads import deal, share
+from neuro_deploy.engines.native.tape import Tape, fill, outside
+from neuro_deploy.engines.native.threads import Call, deal, note, noted, share, unnoted
 from neuro_deploy.network import FixedNetwork
 from neuro_deploy.numerics.registers import BIAS_EXPONENT, IntArray
 
@@ -47,8 +48,13 @@ class Run:
         record: Collection[str],
         at_once: int,
         counts: dict[str, np.ndarray] | None = None,
+        *,
+        noting: bool = False,
     ) -> None:
-        """counts: of runs before this one, to which its own are added; None: it is the only one."""
+        """counts: of runs before this one, to which its own are added; None: it is the only one.
+
+        noting: make a tape, of a run on the CPU that keeps nothing.
+        """
         self.network, self.plan, self.device, self.at_once = network, plan, device, at_once
         self.samples = len(inputs)
         self.recorder = Recorder("native", network, inputs, record)
@@ -62,24 +68,31 @@ class Run:
         self.tails: dict[Product, torch.Tensor] = {}
         self.states: dict[str, tuple[np.ndarray, np.ndarray]] = {}
         self.rates: dict[str, float] = {}
-        self.alone = counts is None
+        self.alone, self.noting = counts is None, noting
+        self.tape: Tape | None = None
         self.counts: dict[str, np.ndarray] = {} if counts is None else counts
         self.once: dict[str, np.ndarray] = {}
         self.kept: dict[tuple[str, str], np.ndarray] = {}
+        self.output: tuple[str, np.ndarray] | None = None
 
     def result(self, *, last: bool = True) -> RunResult:
         """Compute all timesteps of all populations. last: whether it tells the counts; else they count as 0."""
-        steps = self.network.timesteps
-        for start in range(0, steps, self.at_once):
-            self._some(start, min(steps, start + self.at_once))
+        steps, calls = self.network.timesteps, list[Call]()
+        with noted(calls) if self.noting else contextlib.nullcontext(lambda: False) as complete:
+            for start in range(0, steps, self.at_once):
+                self._some(start, min(steps, start + self.at_once))
+            if complete() and self.output:
+                self.tape = Tape(calls, self.held, self.static, self.counts, self.output)
+                self.counts = {name: counts.copy() for name, counts in self.counts.items()}
         for step in self.plan.steps:
             name, shape = step.population.name, step.population.shape
             arrays = {
                 what: from_inner(self.kept[name, what], shape) for what in RECORDABLE if (name, what) in self.kept
             }
-            counts = partial(_outside, self.counts[name], shape) if last else _nothing
+            counts = partial(outside, self.counts[name], shape) if last else _nothing
             self.recorder.add(step.population, arrays, counts)
-        self.plan.spare.append(self.buffers)
+        if self.tape is None:
+            self.plan.spare.append(self.buffers)
         return self.recorder.result()
 
     def _entering(self, sequence: IntArray) -> torch.Tensor:
@@ -92,10 +105,11 @@ class Run:
         low, high = sent(encoding)
         fits = np.uint8 if low >= 0 and high <= 255 else np.int8 if low >= -128 and high <= 127 else np.float32
         channels = entry.shape[0] if len(entry.shape) == 3 else entry.neurons
-        frames = sequence.shape[:2]
-        held = roomy((*frames, *inner_shape(entry.shape)), fits if self.device.type == "cpu" else np.float32)
-        values = np.ascontiguousarray(sequence).reshape(frames[0] * frames[1], channels, -1)
-        share(enter, len(values), values.size, values, held.reshape(len(values), -1, channels))
+        samples, steps = sequence.shape[:2]
+        shape = (samples, steps, *inner_shape(entry.shape))
+        held = roomy(shape, fits if self.device.type == "cpu" else np.float32)
+        self.held = held.reshape(samples * steps, -1, channels)
+        fill(self.held, sequence)
         return torch.from_numpy(held).to(self.device)
 
     def _some(self, start: int, stop: int) -> None:
@@ -131,6 +145,7 @@ class Run:
         """What a relay sends, (samples, T or 1, *shape); counted."""
         static = all(self._static(intake.product) for intake in step.intakes)
         here = np.zeros((1, step.population.neurons), np.uint8) if static else counts
+        note(here.fill, 0)
         if step.fused and step.direct and not self._few(step.fused.product):
             total = self.buffers.take((self.samples, len(here), step.population.neurons), step.sums)
             self._fused(step.fused, (step.direct[1], *self._extra(step), step.neurons.bias, total, here))
@@ -138,6 +153,7 @@ class Run:
             total = self._relayed(step, steps, here)
         value = torch.from_numpy(total).to(self.device).reshape(*total.shape[:2], *step.shape)
         if static:
+            note(np.add, counts, here, counts)
             counts += here
             self.once[step.population.name] = here
             self.still[step.population.name] = value
@@ -173,13 +189,16 @@ class Run:
             self._let_go(step, x)
         for what in wanted:
             self._keep(step, what)[:, start:stop] = kept[what]
+            self.output = what, kept[what]
         if self.recorder.wants(population, "spikes"):
             self._keep(step, "spikes")[:, start:stop] = spikes
+            self.output = "spikes", spikes
         if self.at_once >= self.network.timesteps and u is not NO_STATES:
             self.buffers.give(u)
             self.buffers.give(v)
         if step.gathered:
             self.rates[population.name] = np.count_nonzero(spikes) / spikes.size
+            note(_as_few, spikes, self.rates[population.name] < FEW)
         if step.read:
             shape = (self.samples, steps, *step.shape)
             self.values[population.name] = torch.from_numpy(spikes).to(self.device).reshape(shape)
@@ -222,7 +241,13 @@ class Run:
     def _spikes(self, step: Step, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
         """Where spikes go, (samples, T, neurons), and their counts, (T, neurons): none if they are the spikes."""
         shape = (self.samples, stop - start, step.population.neurons)
-        if self.samples > 1 or not self.alone or self.at_once < self.network.timesteps or not step.neurons.narrow:
+        if (
+            self.samples > 1
+            or self.noting
+            or not self.alone
+            or self.at_once < self.network.timesteps
+            or not step.neurons.narrow
+        ):
             return self.buffers.take(shape, np.uint8), self._counts(step)[start:stop]
         spikes = self.buffers.lend(shape, np.uint8)
         self.counts[step.population.name] = spikes[0]
@@ -282,6 +307,7 @@ class Run:
         total = self.buffers.take((self.samples, length, step.population.neurons), step.sums)
         starts = bool(step.intakes) and step.intakes[0].merged
         if not starts:
+            note(total.fill, 0)
             total[:] = 0
         for intake in step.intakes:
             product = intake.product
@@ -298,6 +324,7 @@ class Run:
 
     def _delayed(self, product: Product, part: torch.Tensor, steps: int) -> torch.Tensor:
         """The sums that arrive now; the latest ones wait."""
+        unnoted()
         whole = part.expand(-1, steps, *part.shape[2:])
         waiting = self.tails.get(product)
         if waiting is None:
@@ -321,11 +348,11 @@ class Run:
         return self.kept[key]
 
 
+def _as_few(spikes: np.ndarray, few: bool) -> bool:
+    """Whether hardly any spike again, or again not."""
+    return bool(np.count_nonzero(spikes) / spikes.size < FEW) == few
+
+
 def _nothing() -> IntArray:
     """Counts that another run tells."""
     return np.zeros((), np.int64)
-
-
-def _outside(counts: np.ndarray, shape: tuple[int, ...]) -> IntArray:
-    """Counts in the order outside, int64."""
-    return from_inner(counts, shape).astype(np.int64)

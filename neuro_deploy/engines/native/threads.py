@@ -6,7 +6,9 @@ torch's, and each waits by spinning on the cores that the other needs.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+import threading
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from typing import Any
@@ -16,10 +18,41 @@ import torch
 
 WORTH = 2**17
 """Elementary operations for which waking another thread pays."""
+Call = tuple[Callable[..., object], tuple[Any, ...]]
+"""A function and its arguments."""
+
+
+class _Notes(threading.local):
+    calls: list[Call] | None = None
+
+
+_NOTES = _Notes()
+
+
+@contextlib.contextmanager
+def noted(calls: list[Call]) -> Iterator[Callable[[], bool]]:
+    """Add every call of a loop in this thread to the calls. Yields what tells whether these are all that is done."""
+    _NOTES.calls = calls
+    try:
+        yield lambda: _NOTES.calls is not None
+    finally:
+        _NOTES.calls = None
+
+
+def note(function: Callable[..., object], *arguments: Any) -> None:
+    """Note a call that is not one of a loop."""
+    if _NOTES.calls is not None:
+        _NOTES.calls.append((function, arguments))
+
+
+def unnoted() -> None:
+    """Something is done that cannot be noted."""
+    _NOTES.calls = None
 
 
 def share(loop: Callable[..., None], jobs: int, operations: int, *arguments: Any) -> None:
     """Run ``loop(first, last, *arguments)`` over the jobs 0 to jobs - 1, in several threads where that pays."""
+    note(share, loop, jobs, operations, *arguments)
     threads = min(torch.get_num_threads(), jobs, 1 + operations // WORTH)
     if threads <= 1:
         return loop(0, jobs, *arguments)
@@ -36,6 +69,7 @@ def deal(loop: Callable[..., None], jobs: int, operations: int, *arguments: Any)
 
     turn: (1,), int64, the next job; see ``kernels.next_job``. A thread that wakes late, or is held up, gets fewer jobs.
     """
+    note(deal, loop, jobs, operations, *arguments)
     turn = np.zeros(1, np.int64)
     threads = min(torch.get_num_threads(), jobs, 1 + operations // WORTH)
     others = [_pool().submit(loop, turn, jobs, *arguments) for _ in range(threads - 1)]

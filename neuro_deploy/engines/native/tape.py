@@ -1,0 +1,63 @@
+"""A run as the list of its calls, which the next run of as many samples makes again.
+
+In small networks, and for one sample, Python takes longer than the loops.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from neuro_deploy.engines.base import Recorder, RunResult, as_sequence
+from neuro_deploy.engines.native.images import enter
+from neuro_deploy.engines.native.layout import from_inner
+from neuro_deploy.engines.native.threads import Call, share
+from neuro_deploy.network import FixedNetwork
+from neuro_deploy.numerics.registers import IntArray
+
+MOST = 2**24
+"""Neurons times timesteps times samples, of runs that are noted: their arrays are held."""
+
+
+@dataclass(frozen=True, eq=False)
+class Tape:
+    """calls: in order; one that returns False ends the run, which then has to be made anew. entering: where samples go,
+    (frames, positions, channels). counts: population -> (T, neurons). outputs: u, v or spikes of the output, (samples,
+    T, neurons), and which of them.
+    """
+
+    calls: list[Call]
+    entering: np.ndarray
+    static: bool
+    counts: dict[str, np.ndarray]
+    output: tuple[str, np.ndarray]
+
+    def play(self, network: FixedNetwork, inputs: IntArray) -> RunResult | None:
+        """Run other samples. None: not these."""
+        fill(self.entering, as_sequence(network, inputs)[:, : 1 if self.static else None])
+        for counts in self.counts.values():
+            counts.fill(0)
+        for function, arguments in self.calls:
+            if function(*arguments) is False:
+                return None
+        recorder = Recorder("native", network, inputs, ())
+        for population in network.computed:
+            told = partial(outside, self.counts[population.name].copy(), population.shape)
+            what, array = self.output
+            arrays = {what: from_inner(array, population.shape)} if population is network.output else {}
+            recorder.add(population, arrays, told)
+        return recorder.result()
+
+
+def fill(entering: np.ndarray, sequence: IntArray) -> None:
+    """Put samples, (samples, T or 1, neurons), where they enter."""
+    frames, _, channels = entering.shape
+    values = np.ascontiguousarray(sequence).reshape(frames, channels, -1)
+    share(enter, frames, values.size, values, entering)
+
+
+def outside(counts: np.ndarray, shape: tuple[int, ...]) -> IntArray:
+    """Counts in the order outside, int64."""
+    return from_inner(counts, shape).astype(np.int64)
