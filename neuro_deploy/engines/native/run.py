@@ -12,16 +12,16 @@ import torch
 
 from neuro_deploy.engines.base import RECORDABLE, Recorder, RunResult, as_sequence
 from neuro_deploy.engines.native import kernels
-from neuro_deploy.engines.native.buffers import Buffers, roomy
-from neuro_deploy.engines.native.choice import sent
+from neuro_deploy.engines.native.buffers import Buffers
 from neuro_deploy.engines.native.fusion import Fused
-from neuro_deploy.engines.native.layout import from_inner, inner_shape, to_inner
+from neuro_deploy.engines.native.layout import from_inner
 from neuro_deploy.engines.native.plan import Plan, Step
 from neuro_deploy.engines.native.products import Product, side_by_side
-from neuro_deploy.engines.native.tape import Tape, fill, outside
+from neuro_deploy.engines.native.samples import entering
+from neuro_deploy.engines.native.tape import Tape, outside
 from neuro_deploy.engines.native.threads import Call, deal, note, noted, share, unnoted
 from neuro_deploy.network import FixedNetwork
-from neuro_deploy.numerics.registers import BIAS_EXPONENT, IntArray
+from neuro_deploy.numerics.registers import IntArray
 
 FEW = 0.02
 """Share of spikes below which gathering is faster than a product of bytes (docs/performance.md)."""
@@ -60,7 +60,7 @@ class Run:
         self.recorder = Recorder("native", network, inputs, record)
         sequence = as_sequence(network, inputs)
         self.static = sequence.strides[1] == 0 or network.timesteps == 1
-        self.entering = self._entering(sequence[:, :1] if self.static else sequence)
+        self.entering, self.held = entering(network, sequence[:, :1] if self.static else sequence, device)
         self.buffers: Buffers = plan.lend()
         self.values: dict[str, torch.Tensor] = {}
         self.together: dict[str, list[str]] = {}
@@ -94,23 +94,6 @@ class Run:
         if self.tape is None:
             self.plan.spare.append(self.buffers)
         return self.recorder.result()
-
-    def _entering(self, sequence: IntArray) -> torch.Tensor:
-        """The encoded samples, in the order inside: bytes where they fit."""
-        entry = self.network.population(self.network.entry)
-        encoding = self.network.encoding
-        if encoding.mode == "bias":
-            inside = to_inner(np.ascontiguousarray(sequence), entry.shape)
-            return torch.tensor(inside << BIAS_EXPONENT, device=self.device)
-        low, high = sent(encoding)
-        fits = np.uint8 if low >= 0 and high <= 255 else np.int8 if low >= -128 and high <= 127 else np.float32
-        channels = entry.shape[0] if len(entry.shape) == 3 else entry.neurons
-        samples, steps = sequence.shape[:2]
-        shape = (samples, steps, *inner_shape(entry.shape))
-        held = roomy(shape, fits if self.device.type == "cpu" else np.float32)
-        self.held = held.reshape(samples * steps, -1, channels)
-        fill(self.held, sequence)
-        return torch.from_numpy(held).to(self.device)
 
     def _some(self, start: int, stop: int) -> None:
         """Timesteps start to stop - 1 of all populations."""

@@ -11,9 +11,9 @@ from functools import partial
 import numpy as np
 
 from neuro_deploy.engines.base import Recorder, RunResult, as_sequence
-from neuro_deploy.engines.native.images import enter
 from neuro_deploy.engines.native.layout import from_inner
-from neuro_deploy.engines.native.threads import Call, share
+from neuro_deploy.engines.native.samples import fill
+from neuro_deploy.engines.native.threads import Call
 from neuro_deploy.network import FixedNetwork
 from neuro_deploy.numerics.registers import IntArray
 
@@ -49,13 +49,6 @@ class Tape:
             arrays = {what: from_inner(array, population.shape)} if population is network.output else {}
             recorder.add(population, arrays, told)
         return recorder.result()
-
-
-def fill(entering: np.ndarray, sequence: IntArray) -> None:
-    """Put samples, (samples, T or 1, neurons), where they enter."""
-    frames, _, channels = entering.shape
-    values = np.ascontiguousarray(sequence).reshape(frames, channels, -1)
-    share(enter, frames, values.size, values, entering)
 
 
 def outside(counts: np.ndarray, shape: tuple[int, ...]) -> IntArray:
