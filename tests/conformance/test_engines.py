@@ -586,3 +586,12 @@ def test_native_makes_an_earlier_run_again_with_other_samples(sizes: tuple[int, 
             want, got = (nd.run(network, x, engine=engine) for engine in ("reference", "native"))
             assert_same_run(want, got)
     assert [len(tapes) for tapes in plan(network.separated, torch.device("cpu"), None).tapes.values()] == [1, 1]
+
+
+def test_native_needs_no_place_to_keep_compiled_loops(monkeypatch: pytest.MonkeyPatch) -> None:
+    from numba.core.caching import CacheImpl
+
+    from neuro_deploy.engines.native.kernels import compiled
+
+    monkeypatch.setattr(CacheImpl, "_locator_classes", [])
+    assert compiled()(lambda x: x + 1)(2) == 3

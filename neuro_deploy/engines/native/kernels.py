@@ -10,6 +10,7 @@ the loops that use them.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -25,24 +26,37 @@ BLOCK = 1024
 TOP, END, WRAP = np.float64(STATE_LIMIT), np.float64(STATE_LIMIT - 1), np.float64(2 * STATE_LIMIT)
 F32 = np.float32
 UNIT32, UNIT64 = np.float32(1 << ACTIVATION_SHIFT), np.float64(1 << ACTIVATION_SHIFT)
-inner = njit(cache=True, error_model="numpy", inline="never")
-outer = njit(cache=True, error_model="numpy", nogil=True)
 
 
-@njit(cache=True, error_model="numpy", inline="always")
+def compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
+    """Compiles a function when it is first called, and keeps that for later processes where there is a place for it."""
+
+    def decorate(function: Callable[..., Any]) -> Any:
+        try:
+            return njit(cache=True, error_model="numpy", **options)(function)
+        except RuntimeError:  # neither beside the package nor in the user's folder may anything be written
+            return njit(error_model="numpy", **options)(function)
+
+    return decorate
+
+
+inner, outer = compiled(inline="never"), compiled(nogil=True)
+
+
+@compiled(inline="always")
 def block_of(values: Array, part: slice, neurons: int) -> Array:
     """A block's part of values: (neurons,), or for one block if all blocks have the same."""
     return values[part] if values.size == neurons else values[: part.stop - part.start]
 
 
-@njit(cache=True, error_model="numpy", inline="always")
+@compiled(inline="always")
 def address(values: Array, begin: int, neurons: int) -> int:
     """Of a block's part of values: (neurons,), or for one block if all blocks have the same."""
     here: int = values.ctypes.data
     return here + values.itemsize * begin if values.shape[-1] == neurons else here
 
 
-@njit(cache=True, error_model="numpy", inline="always")
+@compiled(inline="always")
 def one_step32(
     like: Array, x: int, factor: int, s: int, t: int, begin: int, size: int, bias: Array, threshold: Array, ku: Array,
     kv: Array, leaky: bool, short: bool, u: int, v: int, spikes: Array, counted: int,
@@ -64,7 +78,7 @@ def one_step32(
         fire_plain(like, size, x, factor, at_bias, level, left, v, fired, counted)
 
 
-@njit(cache=True, error_model="numpy", inline="always")
+@compiled(inline="always")
 def placed(values: Array, row: int, begin: int, neurons: int, mine: int) -> int:
     """Address of a block's part of a row of values, or that of memory of one's own if there are no rows."""
     return values.ctypes.data + values.itemsize * (row * neurons + begin) if values.shape[0] else mine
