@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 
 import neuro_deploy as nd
-from benchmarks import mixer, networks
+from benchmarks import networks
 from benchmarks.part import Options, command, main, page
 from benchmarks.timing import clocked, in_turns, number, ratios, table
 from neuro_deploy.network import FixedNetwork
@@ -36,7 +36,7 @@ def _cases(options: Options) -> Iterator[tuple[str, FixedNetwork, np.ndarray]]:
     yield "mnist.net", mnist, networks.spikes(mnist, 16, 0.15)
     yield "digits-mixer.net", nd.load(networks.DIGITS.format("mixer")), nd.load_data("digits").x[:64]
     if not options.quick:
-        yield "mlp-spe-t", mixer.fixed(options.folder, "mlp-spe-t"), mixer.images("mlp-spe-t", 1)
+        yield "digits-mixer.net", nd.load(networks.DIGITS.format("mixer")), nd.load_data("digits").x[:1024]
 
 
 def _row(name: str, network: FixedNetwork, x: np.ndarray, options: Options) -> tuple[object, ...]:

@@ -12,7 +12,7 @@ from unittest import mock
 
 import numpy as np
 
-from neuro_deploy.engines.native import products, run
+from neuro_deploy.engines.native import Engine, products, run
 from neuro_deploy.engines.native.fusion import Fused
 from neuro_deploy.engines.native.products import Product
 
@@ -110,6 +110,7 @@ def _clocks(watch: Watch) -> Iterator[None]:
         return loop_of
 
     with contextlib.ExitStack() as stack:
+        stack.enter_context(mock.patch.object(Engine, "_notes", return_value=False))  # a tape has its own
         stack.enter_context(mock.patch.object(Product, "sums", sums))
         stack.enter_context(mock.patch.object(run.Run, "_fused", fused))
         for module in (products, run):
