@@ -68,7 +68,7 @@ CONVOLUTION_GROWTH: Growth = {
     "density": (0.01, 0.15, 0.5),
 }
 DENSITIES = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2)
-KERNELS = ("int8", "gather", "float32")
+KERNELS = ("dot8", "int8", "gather", "float32")
 
 
 def part(options: Options) -> str:

@@ -23,7 +23,7 @@ from neuro_deploy.engines.native.threads import Call, deal, note, noted, share, 
 from neuro_deploy.network import FixedNetwork
 from neuro_deploy.numerics.registers import IntArray
 
-FEW = 0.02
+FEW = 0.002
 """Share of spikes below which gathering is faster than a product of bytes (docs/performance.md)."""
 
 
