@@ -27,7 +27,8 @@ CLOSING = {
     "with neurons, with relays": "Neurons read factor, bias, threshold and decay of each neuron although most "
     "populations have one of each; relays send 4 bytes where 2 would do.",
     "neurons alone": "Those fed by relays: they could be computed with the relay, whose values are in the cache then.",
-    "all else": "Python between loops, some 50 to 100 us for each population: a list of calls, made once per network.",
+    "all else": "Python between loops, some 50 to 100 us for each population. Small runs are made again from the list "
+    "of their calls and pay less; the clocks here leave that out, and large ones could have it too.",
 }
 """Kind -> what would close the rest."""
 

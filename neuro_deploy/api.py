@@ -163,12 +163,15 @@ def convert(
     Raises:
         as ``lower``; RangeError: numbers that do not fit however they are scaled; DataError: unusable samples.
     """
-    network = lower(source, timesteps=timesteps, skip=skip, token_norm=token_norm)
+    from neuro_deploy.frontends.source import checkpoint_graph
+
+    graph = checkpoint_graph(source, timesteps)
+    network = lowered(graph, skip, token_norm)
     fixed, populations = Quantize(input)(network)
     conversion = Conversion(populations)
     if calibrate is not None:
         data = calibrate if isinstance(calibrate, Data) else Data("samples", np.asarray(calibrate))
-        exact = lower(source, timesteps=timesteps, skip=skip) if token_norm != "multiply" else None  # noqa: S105
+        exact = lowered(graph, skip) if token_norm != "multiply" else None  # noqa: S105
         conversion = _compared(conversion, network, exact, fixed, data, progress)
     meta = {
         "tool": f"neuro-deploy {__version__}",

@@ -27,7 +27,7 @@ from neuro_deploy.engines import RunResult
 from neuro_deploy.mapping import Core, Mapping
 from neuro_deploy.network import FixedNetwork, FixedProjection
 from neuro_deploy.network.bounds import largest_spike
-from neuro_deploy.network.fan_out import Grouping, axons, grouping, members, placement
+from neuro_deploy.network.fan_out import Grouping, axons, dense_fan_out, grouping, members, placement
 from neuro_deploy.numerics.registers import FLOAT32_EXACT, IntArray
 
 COUNTED = ("spikes_out", "axon_events", "synops", "synops_effective", "neuron_updates")
@@ -106,24 +106,11 @@ class _Cores:
 
     def _effective(self, projection: FixedProjection, arriving: IntArray) -> IntArray:
         if projection.geometry.kind == "dense":
-            return self._fan_out(projection) @ arriving[:, projection.geometry.sources].T
+            fan_out = dense_fan_out(projection, self.neurons, self.cores, len(self.sizes))
+            return fan_out @ arriving[:, projection.geometry.sources].T
         onto = np.zeros((len(arriving), len(self.placed)), np.int64)
         onto[:, projection.geometry.targets] = acting(projection, arriving)
         return self._sums(onto)
-
-    def _fan_out(self, projection: FixedProjection) -> IntArray:
-        """Effective synapses of dense projections: (cores, sources of the window). Far fewer than the synapses."""
-        acts = projection.weight != 0
-        if projection.sign is not None:
-            acts &= (projection.sign != 0)[:, None]
-        cores = np.zeros(len(self.placed), np.int64)
-        cores[self.neurons] = self.cores
-        onto = cores[projection.geometry.targets]
-        order = np.argsort(onto, kind="stable")
-        there, starts = np.unique(onto[order], return_index=True)
-        fan_out = np.zeros((len(self.sizes), acts.shape[1]), np.int64)
-        fan_out[there] = np.add.reduceat(acts[order], starts, axis=0, dtype=np.int64)
-        return fan_out
 
     def _sums(self, values: IntArray) -> IntArray:
         """Sums over each core's neurons: (cores, T). values: (T, neurons)."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Protocol
@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from neuro_deploy.errors import DataError, UsageError
 from neuro_deploy.network import FixedNetwork, FixedPopulation, gathered
-from neuro_deploy.network.separate import SEPARATOR
+from neuro_deploy.network.separate import parts_of
 from neuro_deploy.numerics.registers import IntArray
 
 ENGINES = {
@@ -207,29 +207,22 @@ def run_whole(engine: Engine, network: FixedNetwork, inputs: IntArray, record: C
     result = engine.run(network.separated, inputs, record)
     if network.separated is network:
         return result
-    whole = [population.name for population in network.populations if population.name in _wholes(result.counts)]
+    parts = parts_of(network, result.counts)
     return replace(
         result,
-        counts=Counts({name: partial(_whole_counts, network, result.counts, name) for name in whole}),
+        counts=Counts({name: partial(_whole_counts, network, result.counts, each) for name, each in parts.items()}),
         spikes=gathered(network, result.spikes, axis=2),
         u=gathered(network, result.u, axis=2),
         v=gathered(network, result.v, axis=2),
     )
 
 
-def _wholes(parts: Iterable[str]) -> set[str]:
-    return {name.rpartition(SEPARATOR)[0] or name for name in parts}
-
-
-def _whole_counts(network: FixedNetwork, parts: Mapping[str, IntArray], name: str) -> IntArray:
+def _whole_counts(network: FixedNetwork, counts: Mapping[str, IntArray], parts: Sequence[str]) -> IntArray:
     """Counts of a population from those of its parts: (T, neurons)."""
-    own = {
-        part: parts[part].reshape(-1, *network.separated.population(part).shape)
-        for part in parts
-        if (part.rpartition(SEPARATOR)[0] or part) == name
-    }
-    array: IntArray = gathered(network, own, axis=1)[name]
-    return array.reshape(len(array), -1)
+    each = {part: counts[part].reshape(-1, *network.separated.population(part).shape) for part in parts}
+    (array,) = gathered(network, each, axis=1).values()
+    whole: IntArray = array.reshape(len(array), -1)
+    return whole
 
 
 def merge(results: Sequence[RunResult]) -> RunResult:

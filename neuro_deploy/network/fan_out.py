@@ -3,9 +3,10 @@
 A core holds neurons start..stop-1 of a population, counted in one of two orders: "channels first", the order in which
 arrays hold them (channel, height, width), or "channels last" (height, width, channel).
 
-Two countings, each tested against the unrolled matrix:
+Three countings, each tested against the unrolled matrix:
 
     fan_out_onto   any part, stored or effective synapses, one number per source neuron
+    dense_fan_out  all cores at once, effective synapses of dense projections
     axons          all cores at once, stored synapses; source neurons that are alike stand together in a group
 """
 
@@ -52,6 +53,24 @@ def fan_out_onto(
         taken = taken if projection.sign is None else taken * (projection.sign != 0)
     counts = np.zeros(math.prod(geometry.source), np.int64)
     counts[geometry.sources] = np.rint(_back(geometry, some, taken)).reshape(-1)
+    return counts
+
+
+def dense_fan_out(projection: Any, neurons: Counts, cores: Counts, count: int) -> Counts:
+    """Effective synapses of each source neuron on each of so many cores: (cores, sources of the window), int64.
+
+    projection: dense. neurons, cores: as in ``axons``. effective: as in ``fan_out_onto``.
+    """
+    acts = projection.weight != 0
+    if projection.sign is not None:
+        acts &= (projection.sign != 0)[:, None]
+    core_of = np.zeros(math.prod(projection.geometry.target), np.int64)
+    core_of[neurons] = cores
+    onto = core_of[projection.geometry.targets]
+    order = np.argsort(onto, kind="stable")
+    there, starts = np.unique(onto[order], return_index=True)
+    counts = np.zeros((count, acts.shape[1]), np.int64)
+    counts[there] = np.add.reduceat(acts[order], starts, axis=0, dtype=np.int64)
     return counts
 
 

@@ -1,8 +1,8 @@
 """Compiled loops of the native engine. All whole numbers in floating point, exact by the bounds that callers prove.
 
-Outer loops take a range of jobs, so that several threads can share them, and let go of the interpreter's lock. Inner
-loops are functions of their own that are not inlined: so the compiler sees plain arrays and vectorizes them. Those of
-float32 are in ``vectors``.
+Outer loops begin with the jobs that are theirs, a range (first, last) or those whose turn it is (turn, jobs), see
+``threads.share`` and ``threads.deal``, and let go of the interpreter's lock. Inner loops are functions of their own
+that are not inlined: so the compiler sees plain arrays and vectorizes them. Those of float32 are in ``vectors``.
 
 Numba frees an array after the last line that names it, whatever still has its address: addresses are taken anew inside
 the loops that use them.

@@ -162,7 +162,7 @@ class Product:
             away = np.array([source.ctypes.data - first for source in each])
             return each[0].reshape(-1), packed.segments + away, False
         if len(each) > 1:
-            return self._beside(each, buffers), packed.segments, True
+            return self._beside(each, buffers).reshape(-1), packed.segments, True
         images = each[0].reshape(-1, *each[0].shape[2:])
         (top, left), (start, stop) = packed.margin, packed.channels or (0, images.shape[3])
         shape = (len(images), images.shape[1] + 2 * top, images.shape[2] + 2 * left, stop - start)
@@ -171,21 +171,18 @@ class Product:
         return out.reshape(-1), packed.segments, True
 
     def _beside(self, each: list[np.ndarray], buffers: Buffers) -> np.ndarray:
-        """The sources' channels behind one another, flat."""
+        """The sources' channels behind one another."""
         windows = [projection.geometry.source_channels for projection in self.projections]
-        return side_by_side(each, windows, buffers).reshape(-1)
+        return side_by_side(each, windows, buffers)
 
     def _entering(self, values: Mapping[str, torch.Tensor], buffers: Buffers) -> torch.Tensor:
         """The sources' channels, those of several sources behind one another."""
-        parts = []
-        for projection in self.projections:
-            channels, x = projection.geometry.source_channels, values[projection.source]
-            whole = channels is None or projection.geometry.kind == "dense"
-            parts.append(x if whole or channels is None else x[..., channels[0] : channels[1]])
-        if len(parts) == 1:
-            return parts[0]
-        shape = (*parts[0].shape[:-1], sum(part.shape[-1] for part in parts))
-        return torch.cat(parts, dim=-1, out=torch.from_numpy(buffers.take(shape, np.uint8)))
+        each = [values[projection.source] for projection in self.projections]
+        if len(each) > 1:
+            return torch.from_numpy(self._beside([x.numpy() for x in each], buffers))
+        channels = self.projection.geometry.source_channels
+        whole = channels is None or self.projection.geometry.kind == "dense"
+        return each[0] if whole or channels is None else each[0][..., channels[0] : channels[1]]
 
     def _rows(self, rows: torch.Tensor, buffers: Buffers) -> torch.Tensor:
         """rows: (n, sources) -> (n, targets)."""

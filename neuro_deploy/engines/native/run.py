@@ -119,10 +119,9 @@ class Run:
             counts += self.once[name]
         if step.read:
             self.values[name] = value
-        flat = value.flatten(2).cpu().numpy()
-        for what in RECORDABLE:
-            if self.recorder.wants(step.population, what):
-                self._keep(step, what)[:, start:stop] = flat != 0 if what == "spikes" else flat
+        for what in (what for what in RECORDABLE if self.recorder.wants(step.population, what)):
+            flat = value.flatten(2).cpu().numpy()
+            self._keep(step, what)[:, start:stop] = flat != 0 if what == "spikes" else flat
 
     def _sent(self, step: Step, steps: int, counts: np.ndarray) -> torch.Tensor:
         """What a relay sends, (samples, T or 1, *shape); counted."""
