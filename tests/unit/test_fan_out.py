@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from neuro_deploy.network import FixedProjection, Geometry
-from neuro_deploy.network.fan_out import ORDERS, Order, axons, fan_out_onto, members, placement
+from neuro_deploy.network.fan_out import ORDERS, Order, axons, dense_fan_out, fan_out_onto, members, placement
 
 
 def _window(rng: np.random.Generator, channels: int) -> tuple[tuple[int, int], int]:
@@ -20,10 +20,10 @@ def _window(rng: np.random.Generator, channels: int) -> tuple[tuple[int, int], i
     return (start, stop), stop - start
 
 
-def projection(seed: int) -> FixedProjection:
-    """Any kind of synapses on random windows, with zeros among weights and signs."""
+def projection(seed: int, kind: str | None = None) -> FixedProjection:
+    """Any kind of synapses, or this one, on random windows, with zeros among weights and signs."""
     rng = np.random.default_rng(seed)
-    kind = str(rng.choice(["dense", "conv2d", "one-to-one", "channel", "height", "width", "space"]))
+    kind = kind or str(rng.choice(["dense", "conv2d", "one-to-one", "channel", "height", "width", "space"]))
     source = tuple(int(n) for n in rng.integers(1, 6, 3))
     window, taken = _window(rng, source[0])
     options: dict[str, Any] = {"source_channels": window}
@@ -91,6 +91,18 @@ def test_axons_of_all_cores_are_those_of_the_unrolled_rows(seed: int, cores: int
     rows = unrolled(made, effective=False)
     np.testing.assert_array_equal(got, [rows[core_of == core].sum(axis=0) for core in range(cores)])
     assert np.all(found.synapses > 0)
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 5))
+@settings(max_examples=150, deadline=None)
+def test_dense_fan_out_of_all_cores_is_that_of_the_unrolled_rows(seed: int, cores: int) -> None:
+    made = projection(seed, "dense")
+    neurons = math.prod(made.geometry.target)
+    rng = np.random.default_rng(seed)
+    order, core_of = rng.permutation(neurons), rng.integers(0, cores, neurons)
+    got = dense_fan_out(made, order, core_of[order], cores)
+    rows = unrolled(made, effective=True)[:, made.geometry.sources]
+    np.testing.assert_array_equal(got, [rows[core_of == core].sum(axis=0) for core in range(cores)])
 
 
 def test_the_parts_of_a_network_add_up_to_its_fan_out() -> None:
