@@ -73,10 +73,6 @@ def options(
     """From a trained spiking network to a neuromorphic chip, in one command, on a laptop."""
 
 
-INTERRUPTED = 130
-"""Exit code after Ctrl-C, as typer gives it."""
-
-
 def main() -> None:
     """Run the command line.
 
@@ -88,7 +84,3 @@ def main() -> None:
     except NeuroDeployError as error:
         printing.error(error, as_json="--json" in sys.argv)
         sys.exit(2 if isinstance(error, UsageError) else 1)
-    except SystemExit as end:
-        if end.code == INTERRUPTED:
-            printing.message("interrupted")
-        raise

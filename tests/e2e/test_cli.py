@@ -271,26 +271,30 @@ def test_misuse_of_every_command_exits_1_with_one_message(broken: Path, digits_n
 
 
 @pytest.mark.lava
-@pytest.mark.parametrize("command", ["train", "lava"])
-def test_ctrl_c_leaves_no_file_and_no_process(digits_net: Path, tmp_path: Path, command: str) -> None:
-    arguments = {
-        "train": ["train", "mlp", "--data", "digits", "-o", tmp_path / "x.pt", "--epochs", "2000"],
-        "lava": ["run", digits_net, "--data", "digits", "--engine", "lava", "-o", tmp_path / "run"],
-    }[command]
+@pytest.mark.parametrize("moment", ["loading", "training", "lava"])
+def test_ctrl_c_leaves_no_file_and_no_process(digits_net: Path, tmp_path: Path, moment: str) -> None:
+    training = ["train", "mlp", "--data", "digits", "-o", tmp_path / "x.pt", "--epochs", "2000"]
+    lava = ["run", digits_net, "--data", "digits", "--engine", "lava", "-o", tmp_path / "run"]
     temporary = tmp_path / "temporary"
     temporary.mkdir()
     process = subprocess.Popen(
-        [sys.executable, "-m", "neuro_deploy", *map(str, arguments)],
+        [sys.executable, "-m", "neuro_deploy", *map(str, lava if moment == "lava" else training)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "TMPDIR": str(temporary)},
     )
     shared = set(Path("/dev/shm").glob("psm_*"))
+    loaded = Path(f"/proc/{process.pid}/maps")
+    reached = {
+        "loading": lambda: "_multiarray_umath" in loaded.read_text(),
+        "training": lambda: "libtorch_cpu" in loaded.read_text(),
+        "lava": lambda: str(temporary) in running(),
+    }[moment]
     deadline = time.monotonic() + 60
-    while command == "lava" and str(temporary) not in running() and time.monotonic() < deadline:
+    while not reached() and time.monotonic() < deadline:
         time.sleep(0.05)
-    time.sleep(4 if command == "train" else 0.7)
+    time.sleep({"loading": 0, "training": 3, "lava": 0.7}[moment])
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=30)
     assert process.returncode == 130
