@@ -250,21 +250,23 @@ def test_native_takes_few_samples_and_timesteps_at_a_time(monkeypatch: pytest.Mo
             assert_same_run(want, nd.run(replace(network), x, record=FIELDS))
 
 
-def test_native_gathers_while_few_neurons_spike(monkeypatch: pytest.MonkeyPatch) -> None:
-    from neuro_deploy.engines.native import kernels
+@pytest.mark.parametrize("width", [128, 130, 300, 700])
+def test_native_gathers_while_few_neurons_spike(monkeypatch: pytest.MonkeyPatch, width: int) -> None:
+    """With weights of 0 for gathering, results are wrong where it gathers and right where it does not."""
+    from neuro_deploy.engines.native.gathering import in_lines
+    from neuro_deploy.engines.native.tiles import FOUND
 
-    network = chain(1, (40, 60, 50, 5), timesteps=6)
-    x = samples_for(network, 1)
-    want = nd.run(network, x, engine="reference", record=FIELDS)
-    monkeypatch.setattr("neuro_deploy.engines.native.choice.WORTH", 1)
-    for few, gathers in ((0.0, 0), (1.1, 2)):
-        calls: list[int] = []
+    network = chain(1, (70, width, 5), timesteps=6, mode="spikes")
+    rng = np.random.default_rng(0)
+    for density, gathers in ((0.02, FOUND is not None), (0.9, False)):
+        x = (rng.random((9, 6, *network.populations[0].shape)) < density).astype(np.float64)
+        want = nd.run(network, x, engine="reference", record=FIELDS)
+        assert_same_run(want, nd.run(replace(network), x, record=FIELDS))
+        assert_same_run(nd.run(network, x[:1], engine="reference"), nd.run(replace(network), x[:1]))
         with monkeypatch.context() as patch:
-            patch.setattr("neuro_deploy.engines.native.run.FEW", few)
-            gather = kernels.gather
-            patch.setattr(kernels, "gather", lambda *a, gather=gather, calls=calls: (calls.append(1), gather(*a)))
-            assert_same_run(want, nd.run(replace(network), x, record=FIELDS))
-        assert len(calls) == gathers
+            patch.setattr("neuro_deploy.engines.native.choice.in_lines", lambda weight: in_lines(0 * weight))
+            wrong = nd.run(replace(network), x)
+        assert np.array_equal(wrong.u["p1"], want.u["p1"]) != gathers
 
 
 @pytest.mark.parametrize("kernel", ["dot8", "int8", "gather", "float32", "float64"])

@@ -3,8 +3,8 @@
     dot8      spikes and weights as bytes, sums in int32: even weights are halved. Proof: |sum| < 2^31. Compiled here,
               for processors that multiply bytes, and often together with the neurons that it feeds
     int8      the same by torch
-    gather    adds up the weights of those that spike. Proof: |sum| < 2^31. Dense products of bytes take it by
-              themselves while fewer than FEW of their sources spike, in the timesteps that are computed at once
+    gather    adds up the weights of those that spike. Proof: |sum| < 2^31. Dense products of dot8 whose sums fit in 16
+              bits take it by themselves while no more than FEW of their sources spike, some timesteps at a time
     float32   whole numbers in floating point. Proof: the sum of all magnitudes stays below 2^24
     float64   the same, below 2^53
 
@@ -24,6 +24,7 @@ import torch
 
 from neuro_deploy.engines.exact import FLOAT64_EXACT, largest_sum
 from neuro_deploy.engines.native import dot8
+from neuro_deploy.engines.native.gathering import FEW, LEAST, NONE, TOP, in_lines
 from neuro_deploy.engines.native.layout import inner_shape, to_inner
 from neuro_deploy.engines.native.products import KERNELS, Kernel, Product, even_bytes, int8_product
 from neuro_deploy.engines.native.tiles import FOUND
@@ -34,8 +35,6 @@ from neuro_deploy.numerics.registers import FLOAT32_EXACT, IntArray
 
 INT8 = (-128, 127)
 INT32_END = 2**31
-WORTH = 2**15
-"""Weights of a dense product from which on it pays to look at how many of its sources spike."""
 
 
 @lru_cache(maxsize=1)
@@ -172,6 +171,9 @@ def _product(
         sign = None if sign is None else _spread(sign, projection.geometry.targets, math.prod(shape))
         window, channels = shape, None
     ready = torch.tensor(arranged, dtype=types[kernel], device=device)
+    sparse = _gatherable(projection, able, arranged, largest // (1 + halved)) if kernel == "dot8" else NONE
+    if sparse.size:
+        reason += f"; gathered while at most {FEW:.0%} of its sources spike, |sum| < 2^15"
     return Product(
         (projection,),
         delay,
@@ -183,18 +185,14 @@ def _product(
         inner_shape(window),
         channels,
         largest << max(exponent, 0),
-        _gatherable(projection, kernel, able, arranged, forced),
+        sparse,
     )
 
 
-def _gatherable(
-    projection: FixedProjection, kernel: Kernel, able: dict[Kernel, str], arranged: IntArray, forced: Kernel | None
-) -> torch.Tensor | None:
-    """The weights for gathering, where a dense int8 product may turn to it."""
-    large = projection.geometry.kind == "dense" and arranged.size >= WORTH
-    if forced is not None or kernel not in ("dot8", "int8") or "gather" not in able or not large:
-        return None
-    return torch.tensor(arranged, dtype=torch.int16)
+def _gatherable(projection: FixedProjection, able: dict[Kernel, str], arranged: IntArray, largest: int) -> np.ndarray:
+    """The weights for gathering, where a dense product may turn to it."""
+    worth = projection.geometry.kind == "dense" and arranged.shape[1] >= LEAST
+    return in_lines(arranged) if worth and "gather" in able and largest <= TOP else NONE
 
 
 def _able(

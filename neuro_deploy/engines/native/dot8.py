@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from neuro_deploy.engines.native.kernels import address, begin32, inner, keep32, one_step32, outer, placed
+from neuro_deploy.engines.native.gathering import FEW, LINE, REGISTERS, USUAL, adder, list_spiking, spiking
+from neuro_deploy.engines.native.kernels import address, begin32, inner, keep32, one_step32, outer, placed, stride
 from neuro_deploy.engines.native.tiles import FOUND, LANES, PANEL, QUAD, ROWS, VECTORS, interleave, packed, tile
 from neuro_deploy.engines.native.vectors import next_job, send32, send_sum32
 
@@ -19,6 +20,7 @@ Array = npt.NDArray[Any]
 _one, _two, _three = (tile(min(n, VECTORS)) for n in (1, 2, 3))
 _one_turned, _two_turned, _three_turned = (tile(min(n, VECTORS), weights_in_rows=True) for n in (1, 2, 3))
 _interleave = interleave()
+_add_some, _add_more, _add_most = (adder(REGISTERS // share) for share in (4, 2, 1))
 
 
 @inner
@@ -38,6 +40,36 @@ def _panels(
                 _two(begin, segments.ctypes.data, count, quads, panel, end, wide, left)
             else:
                 _three(begin, segments.ctypes.data, count, quads, panel, end, wide, left)
+
+
+@inner
+def _few(rows: int, starts: Array, sources: int, sparse: Array) -> bool:
+    """Whether so few of the rows' sources spike that their weights are added up sooner than all are multiplied."""
+    if not sparse.shape[0]:
+        return False
+    spikes, most = 0, int(FEW * sources * rows)
+    for row in range(rows):
+        spikes += spiking(starts[row], sources)
+        if spikes > most:
+            return False
+    return True
+
+
+@inner
+def _gather(rows: int, starts: Array, sources: int, sparse: Array, first: int, last: int, out: int) -> None:
+    """As ``_panels``, of rows of which few sources spike."""
+    further, wide, listed = sparse.shape[1], last - first, np.empty(sources + USUAL, np.int32)
+    for row in range(rows):
+        spikes = list_spiking(starts[row], sources, listed.ctypes.data)
+        for target in range(first, last, REGISTERS * LINE):
+            left, weight = last - target, sparse.ctypes.data + target
+            end = out + 4 * (row * wide + target - first)
+            if left <= REGISTERS // 4 * LINE:
+                _add_some(listed.ctypes.data, spikes, weight, further, end, left)
+            elif left <= REGISTERS // 2 * LINE:
+                _add_more(listed.ctypes.data, spikes, weight, further, end, left)
+            else:
+                _add_most(listed.ctypes.data, spikes, weight, further, end, left)
 
 
 @inner
@@ -97,6 +129,7 @@ def lif8(
     quads: int,
     weight: Array,
     targets: int,
+    sparse: Array,
     factor: Array,
     bias: Array,
     threshold: Array,
@@ -115,42 +148,52 @@ def lif8(
     """``sums8`` and ``kernels.lif32`` in one: sums are used while they are in the cache.
 
     positions, wide: positions and targets in a job; wide is all targets, unless there is one position. at_once:
-    timesteps. source: (samples, T or 1, per), flat. All else as in these two.
+    timesteps. source: (samples, T or 1, per), flat. sparse: the weights as ``gathering.in_lines`` makes them, for rows
+    that are one segment of few spikes; or none. counts: as there, of each of some groups of samples: the first jobs are
+    those of the first group. All else as in these two.
     """
     samples, steps, neurons = spikes.shape
-    frames, columns = source.size // per // samples, -(-targets // wide)
+    frames, columns, groups = source.size // per // samples, -(-targets // wide), max(1, counts.shape[0])
+    each = jobs // groups
     kept = kept_u.shape[0] or kept_v.shape[0]
     at_once = min(at_once, steps)
     most = -(-at_once * positions // ROWS) * ROWS
     starts, scratch = np.empty(most, np.int64), np.empty(most * min(wide, targets), np.int32)
     mine, bytes_ = np.empty((2, positions * wide), np.float32), np.empty(positions * wide, np.uint8)
+    next_bias = stride(bias, 1, bias.shape[2])
     job = next_job(turn)
     while job < jobs:
-        position, target = job // columns * positions, job % columns * wide
+        group, place = job // each, job % each
+        position, target = place // columns * positions, place % columns * wide
         end = min(targets, target + wide)
         here = places[position : position + positions]
         size, begin = here.size * (end - target), position * targets + target
-        a = address(factor, begin, neurons)
-        for s in range(samples):
+        a, level = address(factor, begin, neurons), address(threshold, begin, neurons)
+        lu, lv = address(ku, begin, neurons), address(kv, begin, neurons)
+        summed, fired = scratch.ctypes.data, spikes.ctypes.data + begin
+        counted = placed(counts, group * steps, begin, neurons, bytes_.ctypes.data)
+        for s in range(group * samples // groups, (group + 1) * samples // groups):
             begin32(fresh, u, v, s, begin, size, mine)
-            at_u, at_v = (
-                placed(u, s, begin, neurons, mine.ctypes.data),
-                placed(v, s, begin, neurons, mine[1].ctypes.data),
-            )
+            at_u = placed(u, s, begin, neurons, mine.ctypes.data)
+            at_v = placed(v, s, begin, neurons, mine[1].ctypes.data)
+            at_bias = address(bias, begin, neurons) + s * stride(bias, 0, bias.shape[1] * bias.shape[2])
             for t in range(steps):
                 some = t % at_once
                 if some == 0 and (t == 0 or frames > 1):
                     rows = min(at_once, frames - t) * here.size
                     _begin(starts, source, here, (s * frames + t) * here.size, rows, per)
-                    _panels(rows, starts, segments, quads, weight, target, end, scratch.ctypes.data, end - target)
+                    if _few(rows, starts, per, sparse):
+                        _gather(rows, starts, per, sparse, target, end, summed)
+                    else:
+                        _panels(rows, starts, segments, quads, weight, target, end, summed, end - target)
                 now = some * size if frames > 1 else 0
-                x = scratch.ctypes.data + 4 * now
                 one_step32(
-                    scratch, x, a, s, t, begin, size, bias, threshold, ku, kv, leaky, short, at_u, at_v, spikes,
-                    placed(counts, t, begin, neurons, bytes_.ctypes.data),
+                    scratch, leaky, short, size, summed + 4 * now, a, at_bias + t * next_bias, level, lu, lv, at_u,
+                    at_v, fired + (s * steps + t) * neurons, counted + t * neurons if counts.shape[0] else counted,
                 )  # fmt: skip
                 if kept:
-                    keep32(scratch[now : now + size], factor, s, t, begin, leaky, u, v, kept_u, kept_v)
+                    at = (s * steps + t) * neurons + begin
+                    keep32(scratch, leaky, size, summed + 4 * now, a, at_u, at_v, kept_u, kept_v, at)
         job = next_job(turn)
 
 
@@ -279,31 +322,34 @@ def along8(
         starts[i] = weight.ctypes.data + min(i, targets - 1) * weight.shape[1]
     panel = np.empty(weight.shape[1] * PANEL, np.uint8)
     mine, bytes_ = np.empty((2, targets * wide), np.float32), np.empty(targets * wide, np.uint8)
+    next_bias = stride(bias, 1, bias.shape[2])
     job = next_job(turn)
     while job < jobs:
         part, column = job // columns, job % columns * wide
         end = min(long, column + wide)
         size = end - column
         runs, run = (1, targets * size) if size == long else (targets, size)
+        summed, fired, counted = scratch.ctypes.data, spikes.ctypes.data, bytes_.ctypes.data
         for s in range(samples):
             for i in range(runs):
                 begin32(fresh, u, v, s, (part * targets + i) * long + column, run, mine)
             for t in range(steps):
                 if t == 0 or frames > 1:
                     at = source.ctypes.data + ((s * frames + t) * parts + part) * deep * long
-                    _across(at, long, deep, column, end, starts, panel, targets, scratch.ctypes.data)
+                    _across(at, long, deep, column, end, starts, panel, targets, summed)
                 for i in range(runs):
                     begin = (part * targets + i) * long + column
-                    a, x = address(factor, begin, neurons), scratch.ctypes.data + 4 * i * run
+                    at_bias = address(bias, begin, neurons) + s * stride(bias, 0, bias.shape[1] * bias.shape[2])
+                    x, a, at = summed + 4 * i * run, address(factor, begin, neurons), (s * steps + t) * neurons + begin
                     at_u = placed(u, s, begin, neurons, mine.ctypes.data + 4 * i * run)
                     at_v = placed(v, s, begin, neurons, mine[1].ctypes.data + 4 * i * run)
                     one_step32(
-                        scratch, x, a, s, t, begin, run, bias, threshold, ku, kv, leaky, short, at_u, at_v, spikes,
-                        placed(counts, t, begin, neurons, bytes_.ctypes.data),
+                        scratch, leaky, short, run, x, a, at_bias + t * next_bias, address(threshold, begin, neurons),
+                        address(ku, begin, neurons), address(kv, begin, neurons), at_u, at_v, fired + at,
+                        placed(counts, t, begin, neurons, counted),
                     )  # fmt: skip
                     if kept:
-                        here = scratch[i * run : (i + 1) * run]
-                        keep32(here, factor, s, t, begin, leaky, u, v, kept_u, kept_v)
+                        keep32(scratch, leaky, run, x, a, at_u, at_v, kept_u, kept_v, at)
         job = next_job(turn)
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
 
 from neuro_deploy.engines.native import dot8
+from neuro_deploy.engines.native.gathering import LINE, NONE, REGISTERS
 from neuro_deploy.engines.native.products import NO_SEGMENTS, Packed, Product, Turned, whole
 from neuro_deploy.engines.native.tiles import PANEL, QUAD, ROWS, lined
 from neuro_deploy.engines.native.tiles import packed as tiled
@@ -23,8 +25,11 @@ NO_WEIGHTS = torch.empty(0, dtype=torch.int8)
 
 @dataclass(frozen=True, eq=False)
 class Fused:
-    """A loop that computes a product with what it feeds. sizes: its first arguments after the jobs. width: neurons that
-    a job computes together, at most. period: neurons after which parameters may repeat in all jobs alike.
+    """A loop that computes a product with what it feeds.
+
+    sizes: its first arguments after the jobs. width: neurons that a job computes together, at most. period: neurons
+    after which parameters may repeat in all jobs alike. more: arguments after the product's own. many: jobs and sizes
+    where samples are shared out among threads, and not only neurons.
     """
 
     loop: Callable[..., None]
@@ -33,6 +38,15 @@ class Fused:
     sizes: tuple[int, ...]
     width: int
     period: int
+    more: tuple[Any, ...] = ()
+    many: tuple[int, tuple[int, ...]] | None = None
+
+    def shared(self, samples: int) -> tuple[int, int, tuple[int, ...]]:
+        """(groups of samples, jobs of each, sizes)."""
+        groups = JOBS // 2 * torch.get_num_threads()
+        if self.many is None or samples < groups:
+            return 1, self.jobs, self.sizes
+        return groups, *self.many
 
 
 def arranged(network: FixedNetwork, product: Product) -> Product:
@@ -100,10 +114,11 @@ def neurons_too(population: FixedPopulation, product: Product, timesteps: int) -
     positions, threads = population.neurons // channels, torch.get_num_threads()
     if positions > 1:
         some, steps = _some(positions, channels, timesteps)
-        return Fused(dot8.lif8, product, -(-positions // some), (some, channels, steps), some * channels, channels)
-    wide = min(channels, whole(-(-channels // threads), PANEL))
-    steps = max(1, min(timesteps, SUMS // wide))
-    return Fused(dot8.lif8, product, -(-channels // wide), (1, wide, steps), wide, 1)
+        sizes, width = (some, channels, steps), some * channels
+        return Fused(dot8.lif8, product, -(-positions // some), sizes, width, channels, (NONE,))
+    part, wide = (min(channels, n) for n in (whole(-(-channels // threads), LINE), REGISTERS * LINE))
+    (jobs, sizes), many = ((-(-channels // n), (1, n, max(1, min(timesteps, SUMS // n)))) for n in (part, wide))
+    return Fused(dot8.lif8, product, jobs, sizes, max(part, wide), 1, (product.sparse,), many)
 
 
 def relay_too(population: FixedPopulation, product: Product, timesteps: int) -> Fused | None:

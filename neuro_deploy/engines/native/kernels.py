@@ -11,13 +11,24 @@ the loops that use them.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
+from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from neuro_deploy.engines.native.vectors import fire_leaky, fire_plain, fire_short, next_job, two_sums32
+from neuro_deploy.engines.native.vectors import (
+    arrive32,
+    copy32,
+    fire_leaky,
+    fire_plain,
+    fire_short,
+    next_job,
+    two_sums32,
+)
 from neuro_deploy.numerics.registers import ACTIVATION_SHIFT, STATE_LIMIT
 
 Array = npt.NDArray[Any]
@@ -33,11 +44,25 @@ def compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
 
     def decorate(function: Callable[..., Any]) -> Any:
         try:
-            return njit(cache=True, error_model="numpy", **options)(function)
-        except RuntimeError:  # neither beside the package nor in the user's folder may anything be written
+            made = njit(cache=True, error_model="numpy", **options)(function)
+            made._cache._cache_file._source_stamp = _stamp()
+            return made
+        except (
+            RuntimeError,
+            AttributeError,
+        ):  # another numba; or neither beside the package nor in the user's folder may anything be written
             return njit(error_model="numpy", **options)(function)
 
     return decorate
+
+
+@lru_cache(maxsize=1)
+def _stamp() -> str:
+    """Of all that compiled code is made from. Numba looks at the one file of a function, and at its date and size."""
+    read = sha256()
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        read.update(path.read_bytes())
+    return read.hexdigest()
 
 
 inner, outer = compiled(inline="never"), compiled(nogil=True)
@@ -58,24 +83,22 @@ def address(values: Array, begin: int, neurons: int) -> int:
 
 @compiled(inline="always")
 def one_step32(
-    like: Array, x: int, factor: int, s: int, t: int, begin: int, size: int, bias: Array, threshold: Array, ku: Array,
-    kv: Array, leaky: bool, short: bool, u: int, v: int, spikes: Array, counted: int,
+    like: Array, leaky: bool, short: bool, size: int, x: int, factor: int, bias: int, threshold: int, ku: int, kv: int,
+    u: int, v: int, spikes: int, counted: int,
 ) -> None:  # fmt: skip
-    """A timestep of a block of neurons, at which ``floor(factor x)`` arrives.
-
-    x, factor, u, v, counted: addresses of this block's. like: an array of x's type. All else as in ``lif32``.
-    """
-    neurons = spikes.shape[2]
-    at_bias = address(bias, begin, neurons)
-    at_bias += 4 * bias.shape[2] * (min(s, bias.shape[0] - 1) * bias.shape[1] + min(t, bias.shape[1] - 1))
-    level, left = address(threshold, begin, neurons), address(kv, begin, neurons)
-    fired = spikes.ctypes.data + (spikes.shape[1] * s + t) * neurons + begin
+    """A timestep of some neurons, at which ``floor(factor x)`` arrives. Addresses; like: an array of x's type."""
     if short:
-        fire_short(like, size, x, factor, at_bias, level, left, v, fired, counted)
+        fire_short(like, size, x, factor, bias, threshold, kv, v, spikes, counted)
     elif leaky:
-        fire_leaky(like, size, x, factor, at_bias, level, left, v, fired, counted, address(ku, begin, neurons), u)
+        fire_leaky(like, size, x, factor, bias, threshold, kv, v, spikes, counted, ku, u)
     else:
-        fire_plain(like, size, x, factor, at_bias, level, left, v, fired, counted)
+        fire_plain(like, size, x, factor, bias, threshold, kv, v, spikes, counted)
+
+
+@compiled(inline="always")
+def stride(values: Array, axis: int, each: int) -> int:
+    """Bytes from one row of values to the next one along an axis, each a row's; 0 where one row stands for all."""
+    return values.itemsize * each if values.shape[axis] > 1 else 0
 
 
 @compiled(inline="always")
@@ -94,22 +117,21 @@ def begin32(fresh: bool, u: Array, v: Array, s: int, begin: int, size: int, mine
         mine[:] = 0
 
 
-@inner
+@compiled(inline="always")
 def keep32(
-    x: Array, factor: Array, s: int, t: int, begin: int, leaky: bool, u: Array, v: Array, kept_u: Array, kept_v: Array
+    like: Array, leaky: bool, size: int, x: int, factor: int, u: int, v: int, kept_u: Array, kept_v: Array, at: int
 ) -> None:
-    """Note u and v of a block after a timestep at which ``floor(factor x)`` arrived, if they are wanted."""
-    part = slice(begin, begin + x.size)
+    """Note u and v of some neurons after a timestep at which ``floor(factor x)`` arrived, if they are wanted.
+
+    Addresses, as in ``one_step32``. at: the first one's place in kept_u and kept_v.
+    """
     if kept_u.shape[0]:
         if leaky:
-            kept_u[s, t, part] = u[s, part]
+            copy32(size, u, kept_u.ctypes.data + 4 * at)
         else:
-            here = block_of(factor, part, u.shape[1])
-            for i in range(x.size):
-                u[s, begin + i] = np.floor(F32(x[i]) * here[i]) * UNIT32
-            kept_u[s, t, part] = u[s, part]
+            arrive32(like, size, x, factor, kept_u.ctypes.data + 4 * at)
     if kept_v.shape[0]:
-        kept_v[s, t, part] = v[s, part]
+        copy32(size, v, kept_v.ctypes.data + 4 * at)
 
 
 @inner
@@ -167,40 +189,47 @@ def lif32(
     samples, steps, neurons = spikes.shape
     total, ones, kept = np.empty(width, F32), np.ones(width, F32), kept_u.shape[0] or kept_v.shape[0]
     mine, bytes_ = np.empty((2, width), F32), np.empty(width, np.uint8)
+    next_bias = stride(bias, 1, bias.shape[2])
     block = next_job(turn)
     while block < jobs:
         begin = block * width
         size = min(width, neurons - begin)
-        part = slice(begin, begin + size)
-        a, b = address(factor, begin, neurons), address(extra_factor, begin, neurons)
+        a, b, level = (
+            address(factor, begin, neurons), address(extra_factor, begin, neurons), address(threshold, begin, neurons),
+        )  # fmt: skip
+        lu, lv = address(ku, begin, neurons), address(kv, begin, neurons)
+        counted = placed(counts, 0, begin, neurons, bytes_.ctypes.data)
+        first, second, summed = arriving.ctypes.data, extra.ctypes.data, total.ctypes.data
+        whole, fired = ones.ctypes.data, spikes.ctypes.data + begin
         for s in range(samples):
             begin32(fresh, u, v, s, begin, size, mine)
-            at_u, at_v = (
-                placed(u, s, begin, neurons, mine.ctypes.data),
-                placed(v, s, begin, neurons, mine[1].ctypes.data),
-            )
+            at_u = placed(u, s, begin, neurons, mine.ctypes.data)
+            at_v = placed(v, s, begin, neurons, mine[1].ctypes.data)
+            at_bias = address(bias, begin, neurons) + s * stride(bias, 0, bias.shape[1] * bias.shape[2])
             for t in range(steps):
-                counted = placed(counts, t, begin, neurons, bytes_.ctypes.data)
                 row = s * arriving.shape[1] + min(t, arriving.shape[1] - 1)
-                x = arriving.ctypes.data + arriving.itemsize * (row * neurons + begin)
+                x = first + arriving.itemsize * (row * neurons + begin)
+                now = fired + (s * steps + t) * neurons
+                tally = counted + t * neurons if counts.shape[0] else counted
                 if extra.shape[0]:
                     row = s * extra.shape[1] + min(t, extra.shape[1] - 1)
-                    y = extra.ctypes.data + extra.itemsize * (row * neurons + begin)
-                    two_sums32(arriving, extra, size, x, a, total.ctypes.data, y, b)
+                    y = second + extra.itemsize * (row * neurons + begin)
+                    two_sums32(arriving, extra, size, x, a, summed, y, b)
                     one_step32(
-                        total, total.ctypes.data, ones.ctypes.data, s, t, begin, size, bias, threshold, ku, kv, leaky,
-                        short, at_u, at_v, spikes, counted,
+                        total, leaky, short, size, summed, whole, at_bias + t * next_bias, level, lu, lv, at_u, at_v,
+                        now, tally,
                     )  # fmt: skip
                     if kept:
-                        keep32(total[:size], ones[:size], s, t, begin, leaky, u, v, kept_u, kept_v)
+                        at = (s * steps + t) * neurons + begin
+                        keep32(total, leaky, size, summed, whole, at_u, at_v, kept_u, kept_v, at)
                 else:
                     one_step32(
-                        arriving, x, a, s, t, begin, size, bias, threshold, ku, kv, leaky, short, at_u, at_v, spikes,
-                        counted,
+                        arriving, leaky, short, size, x, a, at_bias + t * next_bias, level, lu, lv, at_u, at_v, now,
+                        tally,
                     )  # fmt: skip
                     if kept:
-                        here = arriving[s, min(t, arriving.shape[1] - 1), part]
-                        keep32(here, factor, s, t, begin, leaky, u, v, kept_u, kept_v)
+                        at = (s * steps + t) * neurons + begin
+                        keep32(arriving, leaky, size, x, a, at_u, at_v, kept_u, kept_v, at)
         block = next_job(turn)
 
 

@@ -71,8 +71,8 @@ class Step:
 
     sums: the type in which several products are added, and of what a relay sends. ones: as factors are, of the type in
     which sums enter the population. direct: the only intake, where its sums can go there as they are. extra: another
-    one, one-to-one, that is added to it. read: whether anything reads what it sends. gathered: whether a product that
-    reads it may gather. lasts: the sources that nothing reads after this. width: neurons in a block.
+    one, one-to-one, that is added to it. read: whether anything reads what it sends. lasts: the sources that nothing
+    reads after this. width: neurons in a block.
     """
 
     population: FixedPopulation
@@ -84,7 +84,6 @@ class Step:
     direct: Direct | None
     extra: Direct | None
     read: bool
-    gathered: bool
     lasts: tuple[str, ...]
     width: int
     fused: Fused | None
@@ -173,7 +172,6 @@ def _step(network: FixedNetwork, population: FixedPopulation, device: torch.devi
         _repeated(direct, width, period),
         _repeated(extra, width, period),
         population.name in last_reader,
-        any(p.geometry.kind == "dense" and p.source == population.name for p in network.projections),
         tuple(name for name, reader in last_reader.items() if reader == population.name),
         width,
         fused,

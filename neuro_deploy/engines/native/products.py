@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -11,6 +11,7 @@ import torch
 
 from neuro_deploy.engines.native import dot8, kernels
 from neuro_deploy.engines.native.buffers import Buffers, roomy
+from neuro_deploy.engines.native.gathering import NONE
 from neuro_deploy.engines.native.images import beside, pad, windows
 from neuro_deploy.engines.native.layout import Shape
 from neuro_deploy.engines.native.threads import deal, share, unnoted
@@ -80,8 +81,8 @@ class Product:
     weight: int8, int16, float32 or float64: (sources, targets) where rows of sources meet it, (targets, sources) along
     height, width or space, (neurons,) one to one. factor: what sums are multiplied by, and then rounded down. sign:
     (targets,), or None. target: inner shape of what it reaches. channels: of the target, None for all. largest: of the
-    magnitudes of partial sums. sparse: of dense products of bytes, the weights that are gathered while few sources
-    spike. packed: of dot8. beside: whether the sources' channels reach the target's one after another.
+    magnitudes of partial sums. sparse: of dense products of bytes, the weights as they are gathered while few sources
+    spike, or none. packed: of dot8. beside: whether the sources' channels reach the target's one after another.
     """
 
     projections: tuple[FixedProjection, ...]
@@ -94,7 +95,7 @@ class Product:
     target: Shape
     channels: tuple[int, int] | None
     largest: int
-    sparse: torch.Tensor | None = None
+    sparse: np.ndarray = field(default_factory=lambda: NONE)
     packed: Packed | Turned | None = None
     beside: bool = False
 
@@ -108,22 +109,20 @@ class Product:
         """The name of what it reads: a population, or several side by side."""
         return " | ".join(p.source for p in self.projections) if self.beside else self.projection.source
 
-    def sums(self, values: Mapping[str, torch.Tensor], buffers: Buffers, *, few: bool = False) -> torch.Tensor:
+    def sums(self, values: Mapping[str, torch.Tensor], buffers: Buffers) -> torch.Tensor:
         """(samples, T or 1, *target): int32, the kernel's type, or one to one the values themselves.
 
-        values: population -> (samples, T or 1, *inner source shape). few: hardly any of them is not 0.
+        values: population -> (samples, T or 1, *inner source shape).
         """
         geometry = self.projection.geometry
-        if isinstance(self.packed, Packed) and not (few and self.sparse is not None):
+        if isinstance(self.packed, Packed):
             return self._packed(self.packed, values, buffers)
         if geometry.kind != "one-to-one":
             unnoted()
         x = values[self.source] if self.beside else self._entering(values, buffers)
         lead = x.shape[:2]
         if geometry.kind == "dense":
-            rows = x.reshape(lead.numel(), -1)
-            sparse = self.sparse if few else None
-            sums = self._rows(rows, buffers) if sparse is None else _gathered(rows, sparse, buffers)
+            sums = self._rows(x.reshape(lead.numel(), -1), buffers)
         elif geometry.kind == "conv2d":
             sums = self._convolved(x.flatten(0, 1), buffers)
         elif geometry.kind == "one-to-one":  # the weights are factors of what is added up

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from neuro_deploy.engines.base import RECORDABLE, Recorder, RunResult, as_sequence
-from neuro_deploy.engines.native import kernels
+from neuro_deploy.engines.native import dot8, kernels
 from neuro_deploy.engines.native.buffers import Buffers
 from neuro_deploy.engines.native.fusion import Fused
 from neuro_deploy.engines.native.layout import from_inner
@@ -19,24 +19,19 @@ from neuro_deploy.engines.native.plan import Plan, Step
 from neuro_deploy.engines.native.products import Product, side_by_side
 from neuro_deploy.engines.native.samples import entering
 from neuro_deploy.engines.native.tape import Tape, outside
-from neuro_deploy.engines.native.threads import Call, deal, note, noted, share, unnoted
+from neuro_deploy.engines.native.threads import Call, deal, do, note, noted, share, unnoted
 from neuro_deploy.network import FixedNetwork
 from neuro_deploy.numerics.registers import IntArray
 
-FEW = 0.002
-"""Share of spikes below which gathering is faster than a product of bytes (docs/performance.md)."""
-
-
 NO_STATES, NO_COUNTS = np.empty((0, 0), np.float32), np.empty((0, 0), np.uint8)
-NOTHING, NOTHING64 = np.empty((0, 0, 0), np.float32), np.empty((0, 0, 0), np.float64)
+NOTHING, NOTHING64, NOTHING8 = (np.empty((0, 0, 0), kind) for kind in (np.float32, np.float64, np.uint8))
 
 
 class Run:
     """values: population -> what it sends, (samples, T or 1, *inner shape).
 
     One timestep stands for all of them where nothing before it changes: static samples, and relays of such. These are
-    computed once (still). tails: of delayed products, the sums that arrive in timesteps to come. rates: share of
-    neurons that spike, where it matters.
+    computed once (still). tails: of delayed products, the sums that arrive in timesteps to come.
     """
 
     def __init__(
@@ -67,7 +62,6 @@ class Run:
         self.still: dict[str | Product, torch.Tensor] = {}
         self.tails: dict[Product, torch.Tensor] = {}
         self.states: dict[str, tuple[np.ndarray, np.ndarray]] = {}
-        self.rates: dict[str, float] = {}
         self.alone, self.noting = counts is None, noting
         self.tape: Tape | None = None
         self.counts: dict[str, np.ndarray] = {} if counts is None else counts
@@ -128,15 +122,14 @@ class Run:
         static = all(self._static(intake.product) for intake in step.intakes)
         here = np.zeros((1, step.population.neurons), np.uint8) if static else counts
         note(here.fill, 0)
-        if step.fused and step.direct and not self._few(step.fused.product):
+        if step.fused and step.direct:
             total = self.buffers.take((self.samples, len(here), step.population.neurons), step.sums)
             self._fused(step.fused, (step.direct[1], *self._extra(step), step.neurons.bias, total, here))
         else:
             total = self._relayed(step, steps, here)
         value = torch.from_numpy(total).to(self.device).reshape(*total.shape[:2], *step.shape)
         if static:
-            note(np.add, counts, here, counts)
-            counts += here
+            do(np.add, counts, here, counts)
             self.once[step.population.name] = here
             self.still[step.population.name] = value
         return value
@@ -160,13 +153,15 @@ class Run:
         kept = {what: np.empty(spikes.shape, dtype) if what in wanted else none for what in ("u", "v")}
         parameters = (self._bias(step, start, stop, dtype), neurons.threshold, neurons.ku, neurons.kv)
         flags = (neurons.leaky, neurons.short, fresh) if neurons.narrow else (fresh,)
-        ends = (u, v, spikes, counts, kept["u"], kept["v"])
-        if step.fused and step.direct and not self._few(step.fused.product):
-            self._fused(step.fused, (step.direct[1], *parameters, *flags, *ends))
+        if step.fused and step.direct:
+            apart = self._apart(step.fused, counts)
+            self._fused(step.fused, (step.direct[1], *parameters, *flags, u, v, spikes, apart, kept["u"], kept["v"]))
+            self._together(apart, counts)
         else:
             x, factor = self._arriving(step, steps)
             extra = self._extra(step) if neurons.narrow else ()
             loop = kernels.lif32 if neurons.narrow else kernels.lif64
+            ends = (u, v, spikes, counts, kept["u"], kept["v"])
             deal(loop, step.jobs, spikes.size, step.width, x, factor, *extra, *parameters, *flags, *ends)
             self._let_go(step, x)
         for what in wanted:
@@ -178,14 +173,35 @@ class Run:
         if self.at_once >= self.network.timesteps and u is not NO_STATES:
             self.buffers.give(u)
             self.buffers.give(v)
-        if step.gathered:
-            self.rates[population.name] = np.count_nonzero(spikes) / spikes.size
-            note(_as_few, spikes, self.rates[population.name] < FEW)
         if step.read:
             shape = (self.samples, steps, *step.shape)
             self.values[population.name] = torch.from_numpy(spikes).to(self.device).reshape(shape)
         else:
             self.buffers.give(spikes)
+
+    def _apart(self, fused: Fused, counts: np.ndarray) -> np.ndarray:
+        """Where its loop counts spikes: for ``lif8`` of each group of samples apart."""
+        groups, _, _ = fused.shared(self.samples)
+        if groups == 1:
+            return (
+                counts
+                if fused.loop is not dot8.lif8
+                else counts.reshape(-1, *counts.shape)
+                if counts.size
+                else NOTHING8
+            )
+        apart = self.buffers.take((groups, *counts.shape), np.uint8)
+        do(apart.fill, 0)
+        return apart
+
+    def _together(self, apart: np.ndarray, counts: np.ndarray) -> None:
+        """Add up what groups of samples counted."""
+        if apart.ndim == 3 and len(apart) > 1:
+            total = self.buffers.take(counts.shape, np.uint8)
+            do(np.add.reduce, apart, 0, np.uint8, total)
+            do(np.add, counts, total, counts)
+            self.buffers.give(apart)
+            self.buffers.give(total)
 
     def _fused(self, fused: Fused, rest: tuple[Any, ...]) -> None:
         """A product and what it feeds in one loop."""
@@ -194,7 +210,8 @@ class Run:
         packed = fused.product.packed
         if packed is not None:
             work = source.size // packed.per * packed.work
-            deal(fused.loop, fused.jobs, work, *fused.sizes, source, *packed.arguments(segments), *rest)
+            groups, jobs, sizes = fused.shared(self.samples)
+            deal(fused.loop, groups * jobs, work, *sizes, source, *packed.arguments(segments), *fused.more, *rest)
         if lent:
             self.buffers.give(source)
 
@@ -211,10 +228,6 @@ class Run:
         if step.extra is None:
             return NOTHING, step.ones
         return self._sums(step.extra[0]).flatten(2).cpu().numpy(), step.extra[1]
-
-    def _few(self, product: Product) -> bool:
-        """Whether hardly any of its sources spikes, as far as they are counted."""
-        return product.sparse is not None and self.rates.get(product.projection.source, 1.0) < FEW
 
     def _forgets(self, step: Step, wanted: list[str]) -> bool:
         """Whether nobody wants the states of neurons after the loop."""
@@ -278,7 +291,7 @@ class Run:
         if product in self.still:
             return self.still[product]
         self._provide(product)
-        sums = product.sums(self.values, self.buffers, few=self._few(product))
+        sums = product.sums(self.values, self.buffers)
         if self._static(product):
             self.still[product] = sums
         return sums
@@ -289,8 +302,7 @@ class Run:
         total = self.buffers.take((self.samples, length, step.population.neurons), step.sums)
         starts = bool(step.intakes) and step.intakes[0].merged
         if not starts:
-            note(total.fill, 0)
-            total[:] = 0
+            do(total.fill, 0)
         for intake in step.intakes:
             product = intake.product
             part = self._sums(product)
@@ -328,11 +340,6 @@ class Run:
             shape = (self.samples, self.network.timesteps, step.population.neurons)
             self.kept[key] = np.empty(shape, np.uint8 if what == "spikes" else np.int64)
         return self.kept[key]
-
-
-def _as_few(spikes: np.ndarray, few: bool) -> bool:
-    """Whether hardly any spike again, or again not."""
-    return bool(np.count_nonzero(spikes) / spikes.size < FEW) == few
 
 
 def _nothing() -> IntArray:

@@ -45,6 +45,12 @@ def note(function: Callable[..., object], *arguments: Any) -> None:
         _NOTES.calls.append((function, arguments))
 
 
+def do(function: Callable[..., object], *arguments: Any) -> None:
+    """Do something quick, and note it."""
+    note(function, *arguments)
+    function(*arguments)
+
+
 def unnoted() -> None:
     """Something is done that cannot be noted."""
     _NOTES.calls = None

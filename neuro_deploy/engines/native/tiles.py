@@ -17,32 +17,35 @@ import numpy as np
 import numpy.typing as npt
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils as untyped
 from numba.core.registry import cpu_target
 from numba.extending import intrinsic
 
+from neuro_deploy.engines.native.llvm import BYTE, INT, LONG, at_address, call, cgutils, splat, store_some, unaligned
+
 Array = npt.NDArray[Any]
-cgutils: Any = untyped
 QUAD = 4
 """Factors whose products are added at once."""
-BYTE, INT, LONG = ir.IntType(8), ir.IntType(32), ir.IntType(64)
 
 
 @dataclass(frozen=True)
 class Instructions:
-    """lanes: int32 in a register. rows, vectors: of a tile, for its sums to stay in registers. top: of sources."""
+    """lanes: int32 in a register. rows, vectors: of a tile, for its sums to stay in registers. top: of sources.
+
+    few: share of sources that spike, up to which adding up their weights is faster (docs/performance.md).
+    """
 
     name: str
     lanes: int
     rows: int
     vectors: int
     top: int
+    few: float
 
 
 INSTRUCTIONS = {
-    "+avx512vnni": Instructions("AVX512-VNNI", 16, 8, 3, 255),
-    "+avxvnni": Instructions("AVX-VNNI", 8, 6, 2, 255),
-    "+avx2": Instructions("AVX2", 8, 4, 2, 127),
+    "+avx512vnni": Instructions("AVX512-VNNI", 16, 8, 3, 255, 0.17),
+    "+avxvnni": Instructions("AVX-VNNI", 8, 6, 2, 255, 0.17),
+    "+avx2": Instructions("AVX2", 8, 4, 2, 127, 0.3),
 }
 """LLVM's name of a feature -> what it is used for, the best first."""
 
@@ -77,22 +80,24 @@ def tile(vectors: int, *, weights_in_rows: bool = False) -> Any:
         for cell in (cell for row in sums for cell in row):
             build.store(ir.Constant(REGISTER, None), cell)
         at = cgutils.alloca_once_value(build, packed)
-        rows = [build.load(_at(build, starts, LONG, 8 * row)) for row in range(ROWS)]
+        rows = [build.load(at_address(build, starts, LONG, 8 * row)) for row in range(ROWS)]
         with cgutils.for_range(build, count, intp=LONG) as segment:
-            offset = build.load(build.gep(_at(build, segments, LONG), [segment.index]))
+            offset = build.load(build.gep(at_address(build, segments, LONG), [segment.index]))
             begins = [build.add(row, offset) for row in rows]
             with cgutils.for_range(build, quads, intp=LONG) as quad:
                 now, here = build.load(at), build.mul(quad.index, LONG(QUAD))
-                columns = [_unaligned(build, _at(build, now, FOURS, SIZE * j)) for j in range(vectors)]
+                columns = [unaligned(build, at_address(build, now, FOURS, SIZE * j)) for j in range(vectors)]
                 for begin, row in zip(begins, sums, strict=True):
-                    four = _unaligned(build, _at(build, build.add(begin, here), INT))
-                    spread = build.bitcast(_splat(build, four), FOURS)
+                    four = unaligned(build, at_address(build, build.add(begin, here), INT))
+                    spread = build.bitcast(splat(build, four, LANES), FOURS)
                     for cell, column in zip(row, columns, strict=True):
                         sides = (column, spread) if weights_in_rows else (spread, column)
                         build.store(_added(build, build.load(cell), *sides), cell)
                 build.store(build.add(now, LONG(SIZE * vectors)), at)
         for index, row in enumerate(sums):
-            _store(build, row, build.add(out, build.mul(wide, LONG(4 * index))), left)
+            line = build.add(out, build.mul(wide, LONG(4 * index)))
+            for j, cell in enumerate(row):
+                store_some(build, build.load(cell), at_address(build, line, REGISTER, SIZE * j), left, LANES * j)
         return context.get_dummy_value()
 
     signature = types.void(*[types.intp] * 8)
@@ -104,59 +109,27 @@ def interleave() -> Any:
 
     def code(context: Any, build: ir.IRBuilder, _signature: Any, arguments: Any) -> Any:
         some = ir.VectorType(BYTE, LANES)
-        a, b, c, d = (_unaligned(build, _at(build, address, some)) for address in arguments[:QUAD])
+        a, b, c, d = (unaligned(build, at_address(build, address, some)) for address in arguments[:QUAD])
         order = ir.VectorType(INT, 2 * LANES)
         pairs = ir.Constant(order, [n for i in range(LANES) for n in (i, LANES + i)])
         left, right = build.shuffle_vector(a, b, pairs), build.shuffle_vector(c, d, pairs)
         every = [n for i in range(0, 2 * LANES, 2) for n in (i, i + 1, 2 * LANES + i, 2 * LANES + i + 1)]
         made = build.shuffle_vector(left, right, ir.Constant(ir.VectorType(INT, QUAD * LANES), every))
-        build.store(made, _at(build, arguments[QUAD], FOURS)).align = 1
+        build.store(made, at_address(build, arguments[QUAD], FOURS)).align = 1
         return context.get_dummy_value()
 
     signature = types.void(*[types.intp] * (QUAD + 1))
     return intrinsic(lambda _typing, _a, _b, _c, _d, _e: (signature, code))
 
 
-def _store(build: ir.IRBuilder, row: list[Any], line: Any, left: Any) -> None:
-    """Those sums of a row that are wanted."""
-    order = ir.Constant(REGISTER, list(range(LANES)))
-    name = f"llvm.masked.store.v{LANES}i32.p0"
-    for j, cell in enumerate(row):
-        rest = build.trunc(build.sub(left, LONG(LANES * j)), INT)
-        wanted = build.icmp_signed("<", order, _splat(build, rest))
-        pointer = _at(build, line, REGISTER, SIZE * j)
-        _call(build, name, ir.VoidType(), build.load(cell), pointer, INT(4), wanted)
-
-
 def _added(build: ir.IRBuilder, total: Any, sources: Any, weights: Any) -> Any:
     """total + the sums of four products, lane by lane."""
     if FOUND is INSTRUCTIONS["+avx2"]:
         short = ir.VectorType(ir.IntType(16), 2 * LANES)
-        pairs = _call(build, "llvm.x86.avx2.pmadd.ub.sw", short, sources, weights)
-        fours = _call(build, "llvm.x86.avx2.pmadd.wd", REGISTER, pairs, ir.Constant(short, [1] * (2 * LANES)))
+        pairs = call(build, "llvm.x86.avx2.pmadd.ub.sw", short, sources, weights)
+        fours = call(build, "llvm.x86.avx2.pmadd.wd", REGISTER, pairs, ir.Constant(short, [1] * (2 * LANES)))
         return build.add(total, fours)
-    return _call(build, f"llvm.x86.avx512.vpdpbusd.{32 * LANES}", REGISTER, total, sources, weights)
-
-
-def _call(build: ir.IRBuilder, name: str, kind: Any, *arguments: Any) -> Any:
-    signature = ir.FunctionType(kind, [argument.type for argument in arguments])
-    return build.call(cgutils.get_or_insert_function(build.module, signature, name), arguments)
-
-
-def _at(build: ir.IRBuilder, address: Any, kind: Any, further: int = 0) -> Any:
-    return build.inttoptr(build.add(address, LONG(further)), ir.PointerType(kind))
-
-
-def _unaligned(build: ir.IRBuilder, pointer: Any) -> Any:
-    value = build.load(pointer)
-    value.align = 1
-    return value
-
-
-def _splat(build: ir.IRBuilder, value: Any) -> Any:
-    nothing = ir.Constant(REGISTER, ir.Undefined)
-    one = build.insert_element(nothing, value, INT(0))
-    return build.shuffle_vector(one, nothing, ir.Constant(REGISTER, None))
+    return call(build, f"llvm.x86.avx512.vpdpbusd.{32 * LANES}", REGISTER, total, sources, weights)
 
 
 def packed(weight: Array, segments: int) -> Array:

@@ -193,6 +193,14 @@ def _send_sum(n: Lanes) -> None:
     n.count("counts", n.some(total))
 
 
+def _arrive(n: Lanes) -> None:
+    n.store("kept", _arriving(n))
+
+
+def _copy(n: Lanes) -> None:
+    n.store("kept", n.load("value"))
+
+
 def _two_sums(n: Lanes) -> None:
     first, second = n.times(n.load("x"), n.load("factor")), n.times(n.load("extra"), n.load("extra_factor"))
     n.store("total", n.plus(n.floor(first), n.floor(second)))
@@ -247,6 +255,12 @@ send_sum32: Any = intrinsic(
 
 Arguments: arrays of x's and of extra's type; n; the same addresses, and those of extra, extra_factor.
 """
+arrive32: Any = intrinsic(
+    lambda _typing, like, _n, _x, _f, _kept: (_takes(4, like), _loop(_arrive, x=_kind(like), factor=FLOAT, kept=FLOAT))
+)
+"""``kept = 64 floor(factor x)``. Arguments: an array of x's type; n; addresses of x, factor, kept."""
+copy32: Any = intrinsic(lambda _typing, _n, _value, _kept: (_takes(3), _loop(_copy, value=FLOAT, kept=FLOAT)))
+"""``kept = value``. Arguments: n; their addresses."""
 two_sums32: Any = intrinsic(
     lambda _typing, like, extra, _n, _x, _f, _total, _e, _ef: (
         _takes(6, like, extra),

@@ -1,0 +1,46 @@
+"""Parts of LLVM code that compiled loops are built from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba.core import cgutils as untyped
+
+cgutils: Any = untyped
+BYTE, SHORT, INT, LONG = (ir.IntType(bits) for bits in (8, 16, 32, 64))
+Value = Any
+
+
+def call(build: ir.IRBuilder, name: str, kind: Any, *arguments: Value) -> Value:
+    """What an intrinsic of LLVM gives, of this kind."""
+    signature = ir.FunctionType(kind, [argument.type for argument in arguments])
+    return build.call(cgutils.get_or_insert_function(build.module, signature, name), arguments)
+
+
+def at_address(build: ir.IRBuilder, address: Value, kind: Any, further: int = 0) -> Value:
+    """A pointer to a value of this kind."""
+    return build.inttoptr(build.add(address, LONG(further)), ir.PointerType(kind))
+
+
+def unaligned(build: ir.IRBuilder, pointer: Value) -> Value:
+    """What is there, wherever that is."""
+    value = build.load(pointer)
+    value.align = 1
+    return value
+
+
+def splat(build: ir.IRBuilder, value: Value, lanes: int) -> Value:
+    """A vector of one int32 in all lanes."""
+    nothing = ir.Constant(ir.VectorType(INT, lanes), ir.Undefined)
+    one = build.insert_element(nothing, value, INT(0))
+    return build.shuffle_vector(one, nothing, ir.Constant(nothing.type, None))
+
+
+def store_some(build: ir.IRBuilder, value: Value, pointer: Value, left: Value, before: int = 0) -> None:
+    """Store the lanes of a vector of int32 that are wanted: left of a row's, of which some are before it."""
+    lanes = value.type.count
+    order = ir.Constant(value.type, list(range(lanes)))
+    rest = build.trunc(build.sub(left, LONG(before)), INT)
+    wanted = build.icmp_signed("<", order, splat(build, rest, lanes))
+    call(build, f"llvm.masked.store.v{lanes}i32.p0", ir.VoidType(), value, pointer, INT(4), wanted)
