@@ -265,7 +265,7 @@ def test_native_gathers_while_few_neurons_spike(monkeypatch: pytest.MonkeyPatch,
         assert_same_run(nd.run(network, x[:1], engine="reference"), nd.run(replace(network), x[:1]))
         with monkeypatch.context() as patch:
             patch.setattr("neuro_deploy.engines.native.choice.in_lines", lambda weight: in_lines(0 * weight))
-            wrong = nd.run(replace(network), x)
+            wrong = nd.run(replace(network), x, record=FIELDS)
         assert np.array_equal(wrong.u["p1"], want.u["p1"]) != gathers
 
 

@@ -116,7 +116,8 @@ def neurons_too(population: FixedPopulation, product: Product, timesteps: int) -
         some, steps = _some(positions, channels, timesteps)
         sizes, width = (some, channels, steps), some * channels
         return Fused(dot8.lif8, product, -(-positions // some), sizes, width, channels, (NONE,))
-    part, wide = (min(channels, n) for n in (whole(-(-channels // threads), LINE), REGISTERS * LINE))
+    parts = threads, -(-channels // (REGISTERS * LINE))
+    part, wide = (min(channels, whole(-(-channels // n), PANEL)) for n in parts)
     (jobs, sizes), many = ((-(-channels // n), (1, n, max(1, min(timesteps, SUMS // n)))) for n in (part, wide))
     return Fused(dot8.lif8, product, jobs, sizes, max(part, wide), 1, (product.sparse,), many)
 
