@@ -576,8 +576,6 @@ def test_batches_do_not_change_the_result(monkeypatch: pytest.MonkeyPatch) -> No
 
 @pytest.mark.parametrize("sizes", [(40, 60, 50, 5), (200, 300, 150, 5)])
 def test_native_makes_an_earlier_run_again_with_other_samples(sizes: tuple[int, ...]) -> None:
-    import torch
-
     from neuro_deploy.engines.native.plan import plan
 
     network = chain(1, sizes, timesteps=5)
@@ -587,7 +585,7 @@ def test_native_makes_an_earlier_run_again_with_other_samples(sizes: tuple[int, 
             x = x if seed < 4 else np.zeros_like(x)  # then hardly any neuron spikes
             want, got = (nd.run(network, x, engine=engine) for engine in ("reference", "native"))
             assert_same_run(want, got)
-    assert [len(tapes) for tapes in plan(network.separated, torch.device("cpu"), None).tapes.values()] == [1, 1]
+    assert [len(tapes) for tapes in plan(network.separated, "cpu", None).tapes.values()] == [1, 1]
 
 
 def test_native_needs_no_place_to_keep_compiled_loops(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,44 +17,35 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import lru_cache
+from typing import Any
 
 import numpy as np
-import torch
 
 from neuro_deploy.engines.exact import FLOAT64_EXACT, largest_sum
 from neuro_deploy.engines.native import dot8
 from neuro_deploy.engines.native.gathering import FEW, LEAST, NONE, TOP, in_lines
 from neuro_deploy.engines.native.layout import inner_shape, to_inner
-from neuro_deploy.engines.native.products import KERNELS, Kernel, Product, even_bytes, int8_product
+from neuro_deploy.engines.native.products import KERNELS, Kernel, Product
 from neuro_deploy.engines.native.tiles import FOUND
 from neuro_deploy.errors import UnsupportedError, UsageError
 from neuro_deploy.network import FixedNetwork, FixedProjection, state_bounds
 from neuro_deploy.network.encoding import InputEncoding
 from neuro_deploy.numerics.registers import FLOAT32_EXACT, IntArray
 
+TYPES: dict[Kernel, Any] = {
+    "dot8": np.int8,
+    "int8": np.int8,
+    "gather": np.int16,
+    "float32": np.float32,
+    "float64": np.float64,
+}
+"""Of weights."""
 INT8 = (-128, 127)
 INT32_END = 2**31
 
 
-@lru_cache(maxsize=1)
-def int8_is_exact() -> bool:
-    """Whether this processor's product of bytes is exact at the edges: tried once."""
-    try:
-        rng = np.random.default_rng(0)
-        rows = rng.integers(0, 2, (40, 600)).astype(np.int8)
-        rows[:8], rows[8:16] = 127, -128
-        weight = rng.integers(-128, 128, (600, 33)).astype(np.int8)
-        weight[:, 0], weight[:, 1] = -128, 127
-        out = torch.empty((40, 33), dtype=torch.int32)
-        got = int8_product(torch.from_numpy(rows), torch.from_numpy(weight), out).numpy()
-    except (RuntimeError, AttributeError):
-        return False
-    return bool(np.array_equal(got, rows.astype(np.int64) @ weight.astype(np.int64)))
-
-
 def products(
-    network: FixedNetwork, projection: FixedProjection, device: torch.device, forced: Kernel | None = None
+    network: FixedNetwork, projection: FixedProjection, device: str, forced: Kernel | None = None
 ) -> tuple[Product, ...]:
     """The products of a projection, one for every delay that occurs. forced: the kernel to take wherever it is exact.
 
@@ -126,7 +117,7 @@ def _side_by_side(group: Sequence[Product]) -> Product:
     projections, largest = tuple(p.projection for p in group), max(p.largest for p in group)
     if first.projection.geometry.kind == "axial":
         return replace(first, projections=projections, largest=largest, **ends)  # type: ignore[arg-type]
-    weight = torch.cat([p.weight * p.factor for p in group], dim=-1)
+    weight = np.concatenate([p.weight * p.factor for p in group], axis=-1)
     return replace(first, projections=projections, largest=largest, weight=weight, factor=1.0, **ends)  # type: ignore[arg-type]
 
 
@@ -137,7 +128,7 @@ def _joined(group: Sequence[Product]) -> Product:
     return replace(
         first,
         projections=tuple(projection for product in group for projection in product.projections),
-        weight=even_bytes(torch.cat([product.weight for product in group])),
+        weight=np.concatenate([product.weight for product in group]),
         reason=f"joined; values 0..1 and weights are bytes, |sum| <= {largest:,} < 2^31",
         largest=largest,
     )
@@ -148,7 +139,7 @@ def _product(
     projection: FixedProjection,
     delay: int,
     weight: IntArray,
-    device: torch.device,
+    device: str,
     forced: Kernel | None,
 ) -> Product:
     largest = largest_sum(network, projection)
@@ -156,13 +147,6 @@ def _product(
     able = _able(network, projection, weight, largest << max(exponent, 0), device, forced)
     kernel, reason = _chosen(able, forced)
     halved = kernel in ("dot8", "int8") and not np.any(weight % 2)
-    types = {
-        "dot8": torch.int8,
-        "int8": torch.int8,
-        "gather": torch.int16,
-        "float32": torch.float32,
-        "float64": torch.float64,
-    }
     arranged = _arranged(network, projection, weight // 2 if halved else weight)
     window, channels = projection.geometry.target_window, projection.geometry.target_channels
     sign = projection.sign
@@ -170,7 +154,6 @@ def _product(
     if len(window) != len(shape):  # dense synapses that see a population flat are arranged for the whole of it
         sign = None if sign is None else _spread(sign, projection.geometry.targets, math.prod(shape))
         window, channels = shape, None
-    ready = torch.tensor(arranged, dtype=types[kernel], device=device)
     sparse = _gatherable(projection, able, arranged, largest // (1 + halved)) if kernel == "dot8" else NONE
     if sparse.size:
         reason += f"; gathered while at most {FEW:.0%} of its sources spike, |sum| < 2^15"
@@ -179,13 +162,14 @@ def _product(
         delay,
         kernel,
         reason,
-        even_bytes(ready) if ready.dtype == torch.int8 else ready,
+        np.ascontiguousarray(arranged, TYPES[kernel]),
         float(2.0 ** (exponent + halved)),
-        None if sign is None else torch.tensor(_inner_window(sign, window), dtype=torch.float32, device=device),
+        None if sign is None else _inner_window(sign, window).astype(np.float32),
         inner_shape(window),
         channels,
         largest << max(exponent, 0),
         sparse,
+        device=device,
     )
 
 
@@ -200,7 +184,7 @@ def _able(
     projection: FixedProjection,
     weight: IntArray,
     largest: int,
-    device: torch.device,
+    device: str,
     forced: Kernel | None,
 ) -> dict[Kernel, str]:
     """The kernels that are exact here, each with its proof."""
@@ -211,7 +195,7 @@ def _able(
     spikes = source.kind != "relay" and (low, high) == (0, 1)
     small = np.all(weight % 2 == 0) or (INT8[0] <= weight.min() and weight.max() <= INT8[1])
     able: dict[Kernel, str] = {}
-    here = device.type == "cpu" and largest < INT32_END
+    here = device == "cpu" and largest < INT32_END
     bytes_fit = here and source.kind != "relay" and bool(small)
     reason = f"values {low}..{high} and weights are bytes, |sum| <= {largest:,} < 2^31"
     along = geometry.axis in ("height", "width", "space") and largest < FLOAT32_EXACT and forced in (None, "dot8")
@@ -224,7 +208,8 @@ def _able(
         and dot8.works()
     ):
         able["dot8"] = f"{FOUND.name}; {reason}"
-    if bytes_fit and rows and INT8[0] <= low and high <= INT8[1] and int8_is_exact():
+    wanted = forced == "int8" or (forced is None and "dot8" not in able)
+    if wanted and bytes_fit and rows and INT8[0] <= low and high <= INT8[1] and _int8_is_exact():
         able["int8"] = reason
     if here and rows and spikes:
         able["gather"] = f"one-bit spikes, |sum| <= {largest:,} < 2^31"
@@ -239,6 +224,12 @@ def _able(
             hint="run it on the reference engine",
         )
     return able
+
+
+def _int8_is_exact() -> bool:
+    from neuro_deploy.engines.native.by_torch import int8_is_exact  # torch takes long to load
+
+    return int8_is_exact()
 
 
 def alone(network: FixedNetwork, projection: FixedProjection) -> bool:

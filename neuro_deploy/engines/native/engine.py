@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
-import torch
 
 from neuro_deploy.engines.base import RunResult, merge
 from neuro_deploy.engines.native.plan import Plan, plan
@@ -58,19 +56,18 @@ class Engine:
         parts = [inputs[start : start + samples] for start in range(0, len(inputs), samples)]
         together = max(1, MOST_SAMPLES // samples)
         results = []
-        with torch.inference_mode(), _full_precision():
-            for first in range(0, len(parts), together):
-                some = parts[first : first + together]
-                counts: dict[str, np.ndarray] | None = {} if len(some) > 1 else None
-                for part in some:
-                    run = Run(network, made, part, self.device, record, steps, counts)
-                    results.append(run.result(last=part is some[-1]))
+        for first in range(0, len(parts), together):
+            some = parts[first : first + together]
+            counts: dict[str, np.ndarray] | None = {} if len(some) > 1 else None
+            for part in some:
+                run = Run(network, made, part, record, steps, counts)
+                results.append(run.result(last=part is some[-1]))
         return merge(results)
 
     def _notes(self, network: FixedNetwork, inputs: IntArray, record: Collection[str]) -> bool:
         """Whether a run's calls are worth to be noted."""
         size = sum(p.neurons for p in network.populations) * network.timesteps * len(inputs)
-        return self.device.type == "cpu" and not record and network.encoding.mode != "bias" and size <= MOST
+        return self.device == "cpu" and not record and network.encoding.mode != "bias" and size <= MOST
 
     def _again(self, network: FixedNetwork, made: Plan, inputs: IntArray) -> RunResult:
         """A run that is like an earlier one, or is noted for later ones."""
@@ -78,9 +75,8 @@ class Engine:
         tape = tapes.pop() if tapes else None
         result = tape.play(network, inputs) if tape else None
         if result is None:
-            with torch.inference_mode(), _full_precision():
-                run = Run(network, made, inputs, self.device, (), network.timesteps, noting=True)
-                result, tape = run.result(), run.tape
+            run = Run(network, made, inputs, (), network.timesteps, noting=True)
+            result, tape = run.result(), run.tape
         if tape:
             tapes.append(tape)
         return result
@@ -96,27 +92,9 @@ FEWEST_STEPS = 4
 """Timesteps at once, at least: neurons' states are read and written once for all of them."""
 
 
-def _usable(name: str) -> torch.device:
-    """The device of that name, tried.
+def _usable(device: str) -> str:
+    if device != "cpu":
+        from neuro_deploy.engines.native.by_torch import usable  # torch takes long to load
 
-    Raises:
-        UsageError: there is none here.
-    """
-    try:
-        device = torch.device(name)
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        said = str(error).splitlines()[0]
-        raise UsageError(f"no device {name!r} here: {said}", hint="cpu is always there") from error
+        return usable(device)
     return device
-
-
-@contextlib.contextmanager
-def _full_precision() -> Iterator[None]:
-    """No TF32 and no bfloat16 inside matrix products, whatever this process has allowed."""
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("highest")
-    try:
-        yield
-    finally:
-        torch.set_float32_matmul_precision(before)

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import torch
 
 from neuro_deploy.engines.native import dot8
 from neuro_deploy.engines.native.gathering import LINE, NONE, REGISTERS
 from neuro_deploy.engines.native.products import NO_SEGMENTS, Packed, Product, Turned, whole
+from neuro_deploy.engines.native.threads import threads
 from neuro_deploy.engines.native.tiles import PANEL, QUAD, ROWS, lined
 from neuro_deploy.engines.native.tiles import packed as tiled
 from neuro_deploy.network import FixedNetwork, FixedPopulation
@@ -20,7 +20,7 @@ JOBS = 4
 """For each thread, at least: so that all are done at about the same time."""
 TOGETHER, SUMS = 2**13, 2**15
 """Neurons, and sums, that are computed together while both are in the cache."""
-NO_WEIGHTS = torch.empty(0, dtype=torch.int8)
+NO_WEIGHTS = np.empty(0, np.int8)
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +43,7 @@ class Fused:
 
     def shared(self, samples: int) -> tuple[int, int, tuple[int, ...]]:
         """(groups of samples, jobs of each, sizes)."""
-        groups = JOBS // 2 * torch.get_num_threads()
+        groups = JOBS // 2 * threads()
         if self.many is None or samples < groups:
             return 1, self.jobs, self.sizes
         return groups, *self.many
@@ -53,7 +53,7 @@ def arranged(network: FixedNetwork, product: Product) -> Product:
     """The product with its weights as compiled loops read them."""
     if product.kernel != "dot8":
         return product
-    geometry, weight = product.projection.geometry, product.weight.numpy()
+    geometry, weight = product.projection.geometry, product.weight
     source = network.population(product.projection.source).shape
     made: Packed | Turned
     if geometry.kind == "dense":
@@ -111,12 +111,12 @@ def neurons_too(population: FixedPopulation, product: Product, timesteps: int) -
     if product.packed is None:
         return None
     channels = product.packed.targets
-    positions, threads = population.neurons // channels, torch.get_num_threads()
+    positions = population.neurons // channels
     if positions > 1:
         some, steps = _some(positions, channels, timesteps)
         sizes, width = (some, channels, steps), some * channels
         return Fused(dot8.lif8, product, -(-positions // some), sizes, width, channels, (NONE,))
-    parts = threads, -(-channels // (REGISTERS * LINE))
+    parts = threads(), -(-channels // (REGISTERS * LINE))
     part, wide = (min(channels, whole(-(-channels // n), PANEL)) for n in parts)
     (jobs, sizes), many = ((-(-channels // n), (1, n, max(1, min(timesteps, SUMS // n)))) for n in (part, wide))
     return Fused(dot8.lif8, product, jobs, sizes, max(part, wide), 1, (product.sparse,), many)
@@ -134,14 +134,14 @@ def relay_too(population: FixedPopulation, product: Product, timesteps: int) -> 
 
 def _some(positions: int, channels: int, timesteps: int) -> tuple[int, int]:
     """Positions and timesteps that are computed together."""
-    some = max(1, min(TOGETHER // channels, -(-positions // (JOBS * torch.get_num_threads()))))
+    some = max(1, min(TOGETHER // channels, -(-positions // (JOBS * threads()))))
     some = some // ROWS * ROWS or some
     return some, max(1, min(timesteps, SUMS // (some * channels)))
 
 
 def _along(product: Product, turned: Turned) -> Fused:
     targets, long = len(turned.weight), turned.long
-    jobs = max(1, JOBS * torch.get_num_threads() // turned.parts)
+    jobs = max(1, JOBS * threads() // turned.parts)
     wide = min(long, whole(-(-long // jobs), PANEL), max(PANEL, SUMS // 2 // targets // PANEL * PANEL))
     sizes = (turned.parts, wide, long, turned.deep)
     return Fused(dot8.along8, product, turned.parts * -(-long // wide), sizes, targets * wide, 1)

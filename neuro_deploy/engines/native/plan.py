@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import torch
 
 from neuro_deploy.engines.exact import FLOAT64_EXACT, largest_states, odd_part
 from neuro_deploy.engines.native import kernels
@@ -19,6 +18,7 @@ from neuro_deploy.engines.native.fusion import Fused, arranged, neurons_too, rel
 from neuro_deploy.engines.native.layout import Shape, inner_shape, to_inner
 from neuro_deploy.engines.native.products import Kernel, Packed, Product, whole
 from neuro_deploy.engines.native.tape import Tape
+from neuro_deploy.engines.native.threads import threads
 from neuro_deploy.errors import UnsupportedError
 from neuro_deploy.network import FixedNetwork, FixedPopulation, state_bounds
 from neuro_deploy.numerics.registers import (
@@ -126,20 +126,20 @@ LANES = 64
 _PLANS: weakref.WeakKeyDictionary[FixedNetwork, dict[tuple[str, Kernel | None], Plan]] = weakref.WeakKeyDictionary()
 
 
-def plan(network: FixedNetwork, device: torch.device, forced: Kernel | None) -> Plan:
+def plan(network: FixedNetwork, device: str, forced: Kernel | None) -> Plan:
     """The plan of a network on a device, made the first time.
 
     Raises:
         UnsupportedError: sums too large for exact arithmetic in float64. UsageError: no such kernel.
     """
     made = _PLANS.setdefault(network, {})
-    key = (str(device), forced)
+    key = (device, forced)
     if key not in made:
         made[key] = Plan(tuple(_step(network, population, device, forced) for population in network.computed))
     return made[key]
 
 
-def _step(network: FixedNetwork, population: FixedPopulation, device: torch.device, forced: Kernel | None) -> Step:
+def _step(network: FixedNetwork, population: FixedPopulation, device: str, forced: Kernel | None) -> Step:
     each = [
         product
         for projection in network.inputs_of(population.name)
@@ -180,12 +180,11 @@ def _step(network: FixedNetwork, population: FixedPopulation, device: torch.devi
 
 def _width(population: FixedPopulation) -> tuple[int, int]:
     """Neurons in a block: whole positions, and few enough for all threads to have some; and those at a position."""
-    threads = torch.get_num_threads()
     if len(population.shape) != 3:
-        return min(kernels.BLOCK, whole(-(-population.neurons // threads), LANES)), 1
+        return min(kernels.BLOCK, whole(-(-population.neurons // threads()), LANES)), 1
     channels = population.shape[0]
     positions = population.neurons // channels
-    return channels * max(1, min(kernels.BLOCK // channels, -(-positions // threads))), channels
+    return channels * max(1, min(kernels.BLOCK // channels, -(-positions // threads()))), channels
 
 
 def _intake(population: FixedPopulation, product: Product, dtype: Any) -> Intake:
@@ -194,9 +193,9 @@ def _intake(population: FixedPopulation, product: Product, dtype: Any) -> Intake
     positions = 1 if merged else math.prod(product.target[:-1])
     factor = np.full((positions, stop - start), product.factor)
     if product.projection.geometry.kind == "one-to-one":
-        factor *= product.weight.cpu().numpy().reshape(factor.shape)
+        factor *= product.weight.reshape(factor.shape)
     if product.sign is not None:
-        factor *= product.sign.cpu().numpy().reshape(factor.shape)
+        factor *= product.sign.reshape(factor.shape)
     return Intake(product, factor.astype(dtype), start, stop, merged)
 
 

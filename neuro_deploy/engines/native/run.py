@@ -8,7 +8,6 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-import torch
 
 from neuro_deploy.engines.base import RECORDABLE, Recorder, RunResult, as_sequence
 from neuro_deploy.engines.native import dot8, kernels
@@ -39,7 +38,6 @@ class Run:
         network: FixedNetwork,
         plan: Plan,
         inputs: IntArray,
-        device: torch.device,
         record: Collection[str],
         at_once: int,
         counts: dict[str, np.ndarray] | None = None,
@@ -50,17 +48,17 @@ class Run:
 
         noting: make a tape, of a run on the CPU that keeps nothing.
         """
-        self.network, self.plan, self.device, self.at_once = network, plan, device, at_once
+        self.network, self.plan, self.at_once = network, plan, at_once
         self.samples = len(inputs)
         self.recorder = Recorder("native", network, inputs, record)
         sequence = as_sequence(network, inputs)
         self.static = sequence.strides[1] == 0 or network.timesteps == 1
-        self.entering, self.held = entering(network, sequence[:, :1] if self.static else sequence, device)
+        self.entering, self.held = entering(network, sequence[:, :1] if self.static else sequence)
         self.buffers: Buffers = plan.lend()
-        self.values: dict[str, torch.Tensor] = {}
+        self.values: dict[str, np.ndarray] = {}
         self.together: dict[str, list[str]] = {}
-        self.still: dict[str | Product, torch.Tensor] = {}
-        self.tails: dict[Product, torch.Tensor] = {}
+        self.still: dict[str | Product, np.ndarray] = {}
+        self.tails: dict[Product, np.ndarray] = {}
         self.states: dict[str, tuple[np.ndarray, np.ndarray]] = {}
         self.alone, self.noting = counts is None, noting
         self.tape: Tape | None = None
@@ -101,8 +99,8 @@ class Run:
             for name in (*step.lasts, *(whole for whole, parts in self.together.items() if {*parts} & {*step.lasts})):
                 value = self.values.pop(name, None)
                 self.together.pop(name, None)
-                if value is not None and name not in self.still and value.device.type == "cpu":
-                    self.buffers.give(value.numpy())
+                if value is not None and name not in self.still:
+                    self.buffers.give(value)
 
     def _relay(self, step: Step, start: int, stop: int) -> None:
         name, counts = step.population.name, self._counts(step)[start:stop]
@@ -114,10 +112,10 @@ class Run:
         if step.read:
             self.values[name] = value
         for what in (what for what in RECORDABLE if self.recorder.wants(step.population, what)):
-            flat = value.flatten(2).cpu().numpy()
+            flat = _flat(value)
             self._keep(step, what)[:, start:stop] = flat != 0 if what == "spikes" else flat
 
-    def _sent(self, step: Step, steps: int, counts: np.ndarray) -> torch.Tensor:
+    def _sent(self, step: Step, steps: int, counts: np.ndarray) -> np.ndarray:
         """What a relay sends, (samples, T or 1, *shape); counted."""
         static = all(self._static(intake.product) for intake in step.intakes)
         here = np.zeros((1, step.population.neurons), np.uint8) if static else counts
@@ -127,7 +125,7 @@ class Run:
             self._fused(step.fused, (step.direct[1], *self._extra(step), step.neurons.bias, total, here))
         else:
             total = self._relayed(step, steps, here)
-        value = torch.from_numpy(total).to(self.device).reshape(*total.shape[:2], *step.shape)
+        value = total.reshape(*total.shape[:2], *step.shape)
         if static:
             do(np.add, counts, here, counts)
             self.once[step.population.name] = here
@@ -175,7 +173,7 @@ class Run:
             self.buffers.give(v)
         if step.read:
             shape = (self.samples, steps, *step.shape)
-            self.values[population.name] = torch.from_numpy(spikes).to(self.device).reshape(shape)
+            self.values[population.name] = spikes.reshape(shape)
         else:
             self.buffers.give(spikes)
 
@@ -219,15 +217,15 @@ class Run:
         """Put its sources side by side, if it wants them so and nobody has done it yet."""
         if product.beside and product.source not in self.values:
             names = [projection.source for projection in product.projections]
-            each = [self.values[name].numpy() for name in names]
-            self.values[product.source] = torch.from_numpy(side_by_side(each, [None] * len(each), self.buffers))
+            each = [self.values[name] for name in names]
+            self.values[product.source] = side_by_side(each, [None] * len(each), self.buffers)
             self.together[product.source] = names
 
     def _extra(self, step: Step) -> tuple[np.ndarray, np.ndarray]:
         """What is added to what arrives, and its factor."""
         if step.extra is None:
             return NOTHING, step.ones
-        return self._sums(step.extra[0]).flatten(2).cpu().numpy(), step.extra[1]
+        return _flat(self._sums(step.extra[0])), step.extra[1]
 
     def _forgets(self, step: Step, wanted: list[str]) -> bool:
         """Whether nobody wants the states of neurons after the loop."""
@@ -264,7 +262,7 @@ class Run:
         if not self.network.driven(step.population):
             return bias[None, None]
         bias = np.resize(bias, step.population.neurons)
-        data = (self.entering if self.static else self.entering[:, start:stop]).flatten(2).cpu().numpy()
+        data = _flat(self.entering if self.static else self.entering[:, start:stop])
         driven: np.ndarray = (bias + data).astype(dtype)
         return driven
 
@@ -272,7 +270,7 @@ class Run:
         """(what arrives, (samples, T or 1, neurons); the factor of each neuron, after which it is rounded down)."""
         if step.direct is not None:
             product, factor = step.direct
-            return self._sums(product).flatten(2).cpu().numpy(), factor
+            return _flat(self._sums(product)), factor
         return self._sum(step, steps), step.ones
 
     def _let_go(self, step: Step, x: np.ndarray) -> None:
@@ -286,7 +284,7 @@ class Run:
         entry = self.network.entry if self.static and self.network.encoding.mode != "bias" else None
         return not product.delay and all(p.source == entry or p.source in self.still for p in product.projections)
 
-    def _sums(self, product: Product) -> torch.Tensor:
+    def _sums(self, product: Product) -> np.ndarray:
         """The product's sums, (samples, T or 1, *target); those of static sources are made once."""
         if product in self.still:
             return self.still[product]
@@ -309,22 +307,21 @@ class Run:
             part = self._delayed(product, part, steps) if product.delay else part
             positions = len(intake.factor)
             rows = total.reshape(self.samples * length, positions, -1)
-            x = part.reshape(-1, positions, intake.stop - intake.start).cpu().numpy()
+            x = part.reshape(-1, positions, intake.stop - intake.start)
             share(kernels.add_up, len(rows), x.size, rows, intake.start, intake.stop, x, intake.factor, starts)
             starts = False
             if not (product in self.still or product.projection.geometry.kind == "one-to-one"):
                 self.buffers.give(x)
         return total
 
-    def _delayed(self, product: Product, part: torch.Tensor, steps: int) -> torch.Tensor:
+    def _delayed(self, product: Product, part: np.ndarray, steps: int) -> np.ndarray:
         """The sums that arrive now; the latest ones wait."""
         unnoted()
-        whole = part.expand(-1, steps, *part.shape[2:])
+        whole = np.broadcast_to(part, (len(part), steps, *part.shape[2:]))
         waiting = self.tails.get(product)
         if waiting is None:
-            shape = (self.samples, product.delay, *part.shape[2:])
-            waiting = torch.zeros(shape, dtype=part.dtype, device=self.device)
-        both = torch.cat([waiting, whole], dim=1)
+            waiting = np.zeros((self.samples, product.delay, *part.shape[2:]), part.dtype)
+        both = np.concatenate([waiting, whole], axis=1)
         self.tails[product] = both[:, steps:]
         return both[:, :steps]
 
@@ -340,6 +337,11 @@ class Run:
             shape = (self.samples, self.network.timesteps, step.population.neurons)
             self.kept[key] = np.empty(shape, np.uint8 if what == "spikes" else np.int64)
         return self.kept[key]
+
+
+def _flat(values: np.ndarray) -> np.ndarray:
+    """(samples, T or 1, neurons)."""
+    return values.reshape(*values.shape[:2], -1)
 
 
 def _nothing() -> IntArray:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
 
 from neuro_deploy.engines.native.buffers import roomy
 from neuro_deploy.engines.native.choice import sent
@@ -14,7 +13,7 @@ from neuro_deploy.network import FixedNetwork
 from neuro_deploy.numerics.registers import BIAS_EXPONENT, IntArray
 
 
-def entering(network: FixedNetwork, sequence: IntArray, device: torch.device) -> tuple[torch.Tensor, np.ndarray]:
+def entering(network: FixedNetwork, sequence: IntArray) -> tuple[np.ndarray, np.ndarray]:
     """Encoded samples, (samples, T or 1, neurons), in the order inside, as bytes where they fit; as ``fill`` sees them.
 
     Data that enter as bias come shifted as biases are.
@@ -22,15 +21,15 @@ def entering(network: FixedNetwork, sequence: IntArray, device: torch.device) ->
     entry, encoding = network.population(network.entry), network.encoding
     if encoding.mode == "bias":
         inside = to_inner(np.ascontiguousarray(sequence), entry.shape)
-        return torch.tensor(inside << BIAS_EXPONENT, device=device), inside
+        return inside << BIAS_EXPONENT, inside
     low, high = sent(encoding)
     fits = np.uint8 if low >= 0 and high <= 255 else np.int8 if low >= -128 and high <= 127 else np.float32
     channels = entry.shape[0] if len(entry.shape) == 3 else entry.neurons
     samples, steps = sequence.shape[:2]
-    held = roomy((samples, steps, *inner_shape(entry.shape)), fits if device.type == "cpu" else np.float32)
+    held = roomy((samples, steps, *inner_shape(entry.shape)), fits)
     flat = held.reshape(samples * steps, -1, channels)
     fill(flat, sequence)
-    return torch.from_numpy(held).to(device), flat
+    return held, flat
 
 
 def fill(entering: np.ndarray, sequence: IntArray) -> None:

@@ -1,12 +1,14 @@
 """Sharing the jobs of a compiled loop among threads.
 
-Threads of our own, as many as torch takes: a compiled loop with OpenMP would bring a second pool of threads beside
-torch's, and each waits by spinning on the cores that the other needs.
+Threads of our own, as many as torch takes where it is loaded: a compiled loop with OpenMP would bring a second pool of
+threads beside torch's, and each waits by spinning on the cores that the other needs.
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +16,6 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-import torch
 
 WORTH = 2**17
 """Elementary operations for which waking another thread pays."""
@@ -59,11 +60,11 @@ def unnoted() -> None:
 def share(loop: Callable[..., None], jobs: int, operations: int, *arguments: Any) -> None:
     """Run ``loop(first, last, *arguments)`` over the jobs 0 to jobs - 1, in several threads where that pays."""
     note(share, loop, jobs, operations, *arguments)
-    threads = min(torch.get_num_threads(), jobs, 1 + operations // WORTH)
-    if threads <= 1:
+    some = min(threads(), jobs, 1 + operations // WORTH)
+    if some <= 1:
         return loop(0, jobs, *arguments)
-    ends = [jobs * i // threads for i in range(threads + 1)]
-    others = [_pool().submit(loop, ends[i], ends[i + 1], *arguments) for i in range(1, threads)]
+    ends = [jobs * i // some for i in range(some + 1)]
+    others = [_pool().submit(loop, ends[i], ends[i + 1], *arguments) for i in range(1, some)]
     loop(0, ends[1], *arguments)
     for other in others:
         other.result()
@@ -77,14 +78,28 @@ def deal(loop: Callable[..., None], jobs: int, operations: int, *arguments: Any)
     """
     note(deal, loop, jobs, operations, *arguments)
     turn = np.zeros(1, np.int64)
-    threads = min(torch.get_num_threads(), jobs, 1 + operations // WORTH)
-    others = [_pool().submit(loop, turn, jobs, *arguments) for _ in range(threads - 1)]
+    some = min(threads(), jobs, 1 + operations // WORTH)
+    others = [_pool().submit(loop, turn, jobs, *arguments) for _ in range(some - 1)]
     loop(turn, jobs, *arguments)
     for other in others:
         if not other.cancel():
             other.result()
 
 
+def threads() -> int:
+    """How many compute: as many as torch takes, or would take."""
+    torch = sys.modules.get("torch")
+    return torch.get_num_threads() if torch is not None and hasattr(torch, "get_num_threads") else _cores()
+
+
+@lru_cache(maxsize=1)
+def _cores() -> int:
+    wanted = os.environ.get("OMP_NUM_THREADS", "")
+    if wanted.isdecimal() and int(wanted):
+        return int(wanted)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 @lru_cache(maxsize=1)
 def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(max_workers=max(1, torch.get_num_threads()), thread_name_prefix="neurons")
+    return ThreadPoolExecutor(max_workers=max(1, threads()), thread_name_prefix="neurons")
