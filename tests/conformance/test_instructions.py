@@ -39,3 +39,15 @@ def test_native_is_exact_on_older_processors(cpu: str, name: str) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == [name]
+
+
+def test_native_loads_no_torch() -> None:
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1]); from helpers import chain, samples_for; import neuro_deploy as nd;"
+        "network = chain(1, (40, 60, 5)); loaded = 'torch' in sys.modules; nd.run(network, samples_for(network, 1));"
+        "print(loaded, 'torch' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(Path(__file__).parents[1])], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["False", "False"]

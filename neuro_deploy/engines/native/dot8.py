@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from neuro_deploy.engines.native.gathering import FEW, LINE, REGISTERS, USUAL, adder, list_spiking, spiking
-from neuro_deploy.engines.native.kernels import address, begin32, inner, keep32, one_step32, outer, placed, stride
+from neuro_deploy.engines.native.kernels import address, begin32, inner, keep32, one_step32, outer, own, placed, stride
 from neuro_deploy.engines.native.tiles import FOUND, LANES, PANEL, QUAD, ROWS, VECTORS, interleave, packed, tile
 from neuro_deploy.engines.native.vectors import next_job, send32, send_sum32
 
@@ -322,31 +322,40 @@ def along8(
         starts[i] = weight.ctypes.data + min(i, targets - 1) * weight.shape[1]
     panel = np.empty(weight.shape[1] * PANEL, np.uint8)
     mine, bytes_ = np.empty((2, targets * wide), np.float32), np.empty(targets * wide, np.uint8)
-    next_bias = stride(bias, 1, bias.shape[2])
+    next_bias, own_bias = stride(bias, 1, bias.shape[2]), own(bias, neurons)
+    own_factor, own_level, own_u, own_v = (
+        own(factor, neurons),
+        own(threshold, neurons),
+        own(ku, neurons),
+        own(kv, neurons),
+    )
     job = next_job(turn)
     while job < jobs:
         part, column = job // columns, job % columns * wide
         end = min(long, column + wide)
         size = end - column
         runs, run = (1, targets * size) if size == long else (targets, size)
-        summed, fired, counted = scratch.ctypes.data, spikes.ctypes.data, bytes_.ctypes.data
+        summed, fired, counted = scratch.ctypes.data, spikes.ctypes.data, placed(counts, 0, 0, 0, bytes_.ctypes.data)
+        factors, levels, lefts_u, lefts_v = factor.ctypes.data, threshold.ctypes.data, ku.ctypes.data, kv.ctypes.data
+        states_u, states_v = placed(u, 0, 0, 0, mine.ctypes.data), placed(v, 0, 0, 0, mine[1].ctypes.data)
+        tallies, states = counts.shape[0] > 0, v.shape[0] > 0
         for s in range(samples):
-            for i in range(runs):
+            for i in range(runs if states else 1):
                 begin32(fresh, u, v, s, (part * targets + i) * long + column, run, mine)
+            biases = bias.ctypes.data + s * stride(bias, 0, bias.shape[1] * bias.shape[2])
             for t in range(steps):
                 if t == 0 or frames > 1:
                     at = source.ctypes.data + ((s * frames + t) * parts + part) * deep * long
                     _across(at, long, deep, column, end, starts, panel, targets, summed)
                 for i in range(runs):
                     begin = (part * targets + i) * long + column
-                    at_bias = address(bias, begin, neurons) + s * stride(bias, 0, bias.shape[1] * bias.shape[2])
-                    x, a, at = summed + 4 * i * run, address(factor, begin, neurons), (s * steps + t) * neurons + begin
-                    at_u = placed(u, s, begin, neurons, mine.ctypes.data + 4 * i * run)
-                    at_v = placed(v, s, begin, neurons, mine[1].ctypes.data + 4 * i * run)
+                    x, a, at = summed + 4 * i * run, factors + own_factor * begin, (s * steps + t) * neurons + begin
+                    at_u = states_u + 4 * (s * neurons + begin if states else i * run)
+                    at_v = states_v + 4 * (s * neurons + begin if states else i * run)
                     one_step32(
-                        scratch, leaky, short, run, x, a, at_bias + t * next_bias, address(threshold, begin, neurons),
-                        address(ku, begin, neurons), address(kv, begin, neurons), at_u, at_v, fired + at,
-                        placed(counts, t, begin, neurons, counted),
+                        scratch, leaky, short, run, x, a, biases + t * next_bias + own_bias * begin,
+                        levels + own_level * begin, lefts_u + own_u * begin, lefts_v + own_v * begin, at_u, at_v,
+                        fired + at, counted + t * neurons + begin if tallies else counted,
                     )  # fmt: skip
                     if kept:
                         keep32(scratch, leaky, run, x, a, at_u, at_v, kept_u, kept_v, at)

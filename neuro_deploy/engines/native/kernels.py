@@ -96,6 +96,12 @@ def one_step32(
 
 
 @compiled(inline="always")
+def own(values: Array, neurons: int) -> int:
+    """Bytes from one neuron's value to the next one's; 0 where a block's stand for all."""
+    return values.itemsize if values.shape[-1] == neurons else 0
+
+
+@compiled(inline="always")
 def stride(values: Array, axis: int, each: int) -> int:
     """Bytes from one row of values to the next one along an axis, each a row's; 0 where one row stands for all."""
     return values.itemsize * each if values.shape[axis] > 1 else 0
