@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-WORTH = 2**17
+WORTH = 2**19
 """Elementary operations for which waking another thread pays."""
 Call = tuple[Callable[..., object], tuple[Any, ...]]
 """A function and its arguments."""
