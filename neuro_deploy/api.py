@@ -21,7 +21,8 @@ from neuro_deploy.errors import UsageError
 from neuro_deploy.files import check_writable, make_folder, sha256, write_bytes, write_json
 from neuro_deploy.hardware import HardwareProfile, load_profile, profile_names
 from neuro_deploy.lava_compat import Finding, LavaState
-from neuro_deploy.mapping import Mapping, check_mapping, map_network
+from neuro_deploy.mapping import Choice, CutRule, Mapping, Place, check_mapping, map_network
+from neuro_deploy.mapping import place as put_in_place
 from neuro_deploy.network import FixedNetwork, Network
 from neuro_deploy.network.topology import check_timesteps
 from neuro_deploy.numerics.registers import MAX_WIDTH
@@ -352,13 +353,33 @@ def explain(network: FixedNetwork, **options: Any) -> list[dict[str, Any]]:
     return Engine(**options).explain(network)
 
 
-def map(network: FixedNetwork, profile: str | HardwareProfile = "loihi2") -> Mapping:
+def map(  # noqa: PLR0913
+    network: FixedNetwork,
+    profile: str | HardwareProfile = "loihi2",
+    *,
+    sharing: bool = True,
+    weight_bits: int | None = None,
+    cut: CutRule = "fewest",
+    place: Place = "curve",
+    seed: int = 0,
+    result: RunResult | None = None,
+    progress: Progress = silent,
+) -> Mapping:
     """Put a network on the cores of a chip. ``.fits`` tells whether every known limit holds.
 
+    sharing: weights that positions share (of convolutions and axial projections) are stored once per core, where the
+    profile says what that costs. weight_bits: of a stored weight, None: as the profile says. cut: "fewest" cores, or as
+    the "compiler" of lava-loihi cuts. place: "curve" (a Hilbert curve and swaps, from ``seed``), "first-fit", "random".
+    result: a run whose spikes decide what is near; if not told, all neurons spike alike.
+
     Raises:
-        UsageError, FormatError: no such profile, or a broken one.
+        UsageError: no such profile, cut or place. FormatError: a broken profile.
     """
-    return map_network(network, load_profile(profile) if isinstance(profile, str) else profile)
+    chosen = load_profile(profile) if isinstance(profile, str) else profile
+    spikes = None if result is None else {name: result.counts[name] for name in result.counts}
+    rates = None if spikes is None else {name: counts.sum(axis=0) for name, counts in spikes.items()}
+    mapped = map_network(network, chosen, Choice(sharing, weight_bits, cut), rates=rates, progress=progress)
+    return put_in_place(network, mapped, place, seed=seed, counts=spikes, progress=progress)
 
 
 def check(network: FixedNetwork, mapping: Mapping) -> list[str]:
