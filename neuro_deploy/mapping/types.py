@@ -76,7 +76,7 @@ class Limit:
         return f"{self.resource}: {self.used:,} {self.unit} for {self.where}, allowed: {allowed}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Mapping:
     """Cores in order, the limits they were cut by, and whether all of them hold.
 
