@@ -388,10 +388,20 @@ def check(network: FixedNetwork, mapping: Mapping) -> list[str]:
 
 
 def measure(
-    network: FixedNetwork, result: RunResult, mapping: Mapping, labels: npt.ArrayLike | None = None
+    network: FixedNetwork,
+    result: RunResult,
+    mapping: Mapping,
+    labels: npt.ArrayLike | None = None,
+    *,
+    links: bool = False,
+    per_timestep: bool = False,
 ) -> counters.Metrics:
-    """Spikes, axon events and synops per core of a run; ``.to_dict()`` is the content of metrics.json."""
-    return counters.measure(network, result, mapping, result.accuracy(labels))
+    """Spikes, axon events and synops per core of a run; ``.to_dict()`` is the content of metrics.json.
+
+    links: with messages and bits on every link of the mesh. per_timestep: with every core's counts of each timestep.
+    """
+    accuracy = result.accuracy(labels)
+    return counters.measure(network, result, mapping, accuracy, with_links=links, per_timestep=per_timestep)
 
 
 def write_run(

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from neuro_deploy.counters.fans import fans
+from neuro_deploy.counters.fans import Spikes, fans
 from neuro_deploy.engines import RunResult
 from neuro_deploy.mapping import Mapping
 from neuro_deploy.network import FixedNetwork
@@ -48,6 +48,11 @@ class Counts:
 def count(network: FixedNetwork, result: RunResult, mapping: Mapping) -> Counts:
     """Count what a run did on each core of a mapping."""
     spikes = {population.name: result.counts[population.name] for population in network.populations}
+    return count_spikes(network, spikes, result, mapping)
+
+
+def count_spikes(network: FixedNetwork, spikes: Spikes, result: RunResult, mapping: Mapping) -> Counts:
+    """The same of spikes that are at hand: population -> (T, neurons), those of the result."""
     known = fans(network, mapping)
     updates = np.broadcast_to(known.sizes[:, None] * result.samples, (known.rows, result.timesteps))
     return Counts(**known.count(spikes), neuron_updates=updates)

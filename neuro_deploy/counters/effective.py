@@ -16,6 +16,7 @@ import numpy as np
 
 from neuro_deploy.network import FixedProjection, Geometry
 from neuro_deploy.network.fan_out import Counts, Order, dense_fan_out, placement
+from neuro_deploy.network.groups import Groups
 from neuro_deploy.numerics.registers import FLOAT32_EXACT, IntArray
 
 Counter = Callable[[IntArray], IntArray]
@@ -40,14 +41,22 @@ class Cores:
         placed = placement(self.shape, self.order)
         return placed, np.repeat(np.arange(self.count, dtype=np.int64), np.diff(self.edges))
 
-    def sums(self, values: IntArray) -> IntArray:
-        """Sums over each core's neurons: (T, cores). values: (T, neurons)."""
+    def by_position(self) -> Groups | None:
+        """The channels of each position; None where cores do not hold positions one after the other."""
         if self.order == "channels first":
+            return None
+        return Groups(0, int(np.prod(self.shape)), self.shape, "channel")
+
+    def sums(self, values: IntArray, summed: IntArray | None = None) -> IntArray:
+        """Sums over each core's neurons: (T, cores). values: (T, neurons). summed: those of ``by_position``, if known."""
+        groups = self.by_position()
+        if groups is None:
             return np.add.reduceat(values, self.edges[:-1], axis=1)
+        summed = groups.sums(values) if summed is None else summed
         channels, positions = self.shape[0], self.shape[1] * self.shape[2]
         cube = values.reshape(len(values), channels, positions)
         at, (position, channel) = placement((1, *self.shape[1:]), self.order), np.divmod(self.edges, channels)
-        ends = _running(cube.sum(axis=1)[:, at])[:, position]
+        ends = _running(summed[:, at])[:, position]
         for edge in np.flatnonzero(channel):
             ends[:, edge] += cube[:, : channel[edge], at[position[edge]]].sum(axis=1)
         return np.diff(ends, axis=1)

@@ -130,16 +130,6 @@ class Axons:
     size: int
 
 
-Grouping = tuple[int, int, str]
-"""First source neuron, the one behind the last, and what the neurons of a group have in common."""
-
-
-def grouping(geometry: Geometry) -> Grouping:
-    """How source neurons are grouped; two geometries for which it is equal have the same groups."""
-    alike = "channel" if geometry.kind == "conv2d" else geometry.axis or geometry.kind
-    return geometry.sources.start, geometry.sources.stop, alike
-
-
 def members(geometry: Geometry) -> Counts:
     """The source neurons of each group: (groups, size), int64, as arrays number the whole population."""
     window = geometry.source_window
