@@ -19,10 +19,11 @@ from neuro_deploy.engines.compare import FIELDS, Agreement, Divergence, Verifica
 from neuro_deploy.engines.floats import run_floats
 from neuro_deploy.errors import UsageError
 from neuro_deploy.files import check_writable, make_folder, sha256, write_bytes, write_json
-from neuro_deploy.hardware import HardwareProfile, load_profile, profile_names
+from neuro_deploy.hardware import HardwareProfile, load_profile, profile_names, save_profile
 from neuro_deploy.lava_compat import Finding, LavaState
 from neuro_deploy.mapping import Choice, CutRule, Mapping, Place, check_mapping, map_network
 from neuro_deploy.mapping import place as put_in_place
+from neuro_deploy.mapping.report import report
 from neuro_deploy.network import FixedNetwork, Network
 from neuro_deploy.network.topology import check_timesteps
 from neuro_deploy.numerics.registers import MAX_WIDTH
@@ -387,6 +388,22 @@ def check(network: FixedNetwork, mapping: Mapping) -> list[str]:
     return check_mapping(network, mapping)
 
 
+def mapping_report(
+    network: FixedNetwork,
+    mapping: Mapping,
+    *,
+    result: RunResult | None = None,
+    alternatives: bool | None = None,
+    progress: Progress = silent,
+) -> dict[str, Any]:
+    """All that ``map --json`` says: mapping, check, busiest cores, cost of the placement, what else it could cost.
+
+    result: the run whose spikes the placement is judged by; if not told, all neurons spike once. alternatives: None:
+    for networks of up to half a million neurons. Where it does not fit: with the smallest system that would do.
+    """
+    return report(network, mapping, profiles(), result=result, alternatives=alternatives, progress=progress)
+
+
 def measure(
     network: FixedNetwork,
     result: RunResult,
@@ -479,3 +496,18 @@ def profiles() -> list[HardwareProfile]:
 def profile(name: str) -> HardwareProfile:
     """One profile, by name or from a ``.toml`` file."""
     return load_profile(name)
+
+
+def fit_time(measurements: str | Path, profile: str | HardwareProfile, output: str | Path) -> counters.TimeFit:
+    """Fit the time model's costs to measurements on hardware (a CSV file), and write a profile that has them.
+
+    Raises:
+        FileError, FormatError: a file that is not there or broken, or an output that cannot be written.
+        DataError: measurements from which nothing can be learned. UsageError: no such profile.
+    """
+    chosen = load_profile(profile) if isinstance(profile, str) else profile
+    check_writable(output, source=measurements, kind="hardware profile")
+    fitted = counters.fit_time(counters.read_measurements(measurements))
+    source = f"{Path(measurements).name} (SHA-256 {sha256(measurements)[:16]})"
+    save_profile(fitted.onto(chosen, source), output, base=chosen if profile in profile_names() else None)
+    return fitted

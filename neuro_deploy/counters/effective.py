@@ -48,10 +48,11 @@ class Cores:
         return Groups(0, int(np.prod(self.shape)), self.shape, "channel")
 
     def sums(self, values: IntArray, summed: IntArray | None = None) -> IntArray:
-        """Sums over each core's neurons: (T, cores). values: (T, neurons). summed: those of ``by_position``, if known."""
+        """Sums over each core's neurons: (T, cores). values: (T, neurons). summed: those by position, if known."""
         groups = self.by_position()
         if groups is None:
-            return np.add.reduceat(values, self.edges[:-1], axis=1)
+            sums: IntArray = np.add.reduceat(values, self.edges[:-1], axis=1)
+            return sums
         summed = groups.sums(values) if summed is None else summed
         channels, positions = self.shape[0], self.shape[1] * self.shape[2]
         cube = values.reshape(len(values), channels, positions)
@@ -59,7 +60,8 @@ class Cores:
         ends = _running(summed[:, at])[:, position]
         for edge in np.flatnonzero(channel):
             ends[:, edge] += cube[:, : channel[edge], at[position[edge]]].sum(axis=1)
-        return np.diff(ends, axis=1)
+        of_cores: IntArray = np.diff(ends, axis=1)
+        return of_cores
 
 
 def all_act(projection: FixedProjection) -> bool:

@@ -59,9 +59,7 @@ def _paper(network: FixedNetwork, counts: Counts, samples: int, mapping: Mapping
     }
 
 
-def _chip(
-    counts: Counts, samples: int, mapping: Mapping, links: Links | None, seconds: float | None
-) -> dict[str, Any]:
+def _chip(counts: Counts, samples: int, mapping: Mapping, links: Links | None, seconds: float | None) -> dict[str, Any]:
     """The profile's own coefficients: the dynamic part by synops, updates and messages, and the static part apart."""
     profile = mapping.profile
     synop, update = profile.get("energy.synop"), profile.get("energy.neuron_update")
@@ -83,7 +81,7 @@ def _chip(
         | {name: value / samples for name, value in messages.items()},
         "messages_counted": links is not None,
         "static": static,
-        "coefficients": {key: value for key, value in _coefficients(profile).items()},
+        "coefficients": dict(_coefficients(profile).items()),
         "source": profile.quantities["energy.synop"].source,
         "kind": "model of the dynamic part, not measured",
         "basis": "every neuron counts as active in every timestep; lowest: as inactive",

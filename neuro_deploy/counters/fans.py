@@ -1,7 +1,7 @@
 """What a spike of each neuron costs on each core of a mapping: worked out once, then counting is a product.
 
-``fans`` keeps it for as long as the network and the mapping live. From the second counting of a small network on, all of
-it is one table of neurons and cores.
+``fans`` keeps it for as long as the network and the mapping live. From the second counting of a small network on, all
+of it is one table of neurons and cores.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ Spikes = Dict[str, IntArray]
 
 @dataclass(frozen=True, eq=False)
 class _Onto:
-    """One projection onto the cores of its target. synapses, words: (cores, groups) of each spike of a group's neuron."""
+    """One projection onto the cores of its target. synapses, words: (cores, groups), of each spike of a neuron."""
 
     source: str
     groups: Groups
@@ -89,7 +89,7 @@ class Fans:
         return sum(self.neurons) * self.rows * len(LINEAR) <= TABLE
 
     def _made(self) -> Any:
-        """What one spike of each neuron adds: (kinds * cores, neurons); float64, where few are 0, else sparse, int64."""
+        """What one spike of each neuron adds: (kinds * cores, neurons); an array where few are 0, else sparse."""
         first = dict(zip(self.names, np.cumsum([0, *self.neurons]).tolist(), strict=False))
         table = np.zeros((sum(self.neurons), len(LINEAR), self.rows), np.int64)
         added = dict(zip(LINEAR, table.transpose(1, 0, 2), strict=True))

@@ -116,7 +116,7 @@ def load_profile(name: str) -> HardwareProfile:
     return _read(profile_folder() / f"{name}.toml")
 
 
-def _read(path: Path, *, base: bool = True) -> HardwareProfile:
+def _read(path: Path) -> HardwareProfile:
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -124,20 +124,19 @@ def _read(path: Path, *, base: bool = True) -> HardwareProfile:
     for word in WORDS:
         if not isinstance(content.get(word, ""), str):
             raise FormatError(f"is {content[word]!r}, words are wanted", where=f"{path}: {word}")
-    quantities = {**_based_on(content, path, allowed=base), **_quantities(content, path)}
+    quantities = {**_based_on(content, path), **_quantities(content, path)}
     _check_complete(quantities, path)
     return HardwareProfile(str(content.get("name", path.stem)), str(content.get("title", path.stem)), quantities)
 
 
-def _based_on(content: Mapping[str, Any], path: Path, *, allowed: bool) -> dict[str, Quantity]:
-    """The numbers of the profile that this one starts from."""
+def _based_on(content: Mapping[str, Any], path: Path) -> dict[str, Quantity]:
+    """The numbers of the profile that this one starts from: one that comes with the package."""
     name = content.get("base")
     if name is None:
         return {}
-    if not allowed or name not in profile_names():
-        named = f"one of {', '.join(profile_names())}" if allowed else "a profile that has no base itself"
-        raise FormatError(f"is {name!r}; {named} is wanted", where=f"{path}: base")
-    return dict(_read(profile_folder() / f"{name}.toml", base=False).quantities)
+    if name not in profile_names():
+        raise FormatError(f"is {name!r}; one of {', '.join(profile_names())} is wanted", where=f"{path}: base")
+    return dict(_read(profile_folder() / f"{name}.toml").quantities)
 
 
 def _quantities(content: Mapping[str, Any], path: Path) -> dict[str, Quantity]:

@@ -33,7 +33,7 @@ CORE_RESOURCES = (
 
 @dataclass(frozen=True)
 class Format:
-    """How synapses are stored. shared: weights of positions once. weight_bits: of a weight; None: as the profile says."""
+    """How synapses are stored. shared: weights of positions once. weight_bits: None: as the profile says."""
 
     profile: HardwareProfile
     shared: bool

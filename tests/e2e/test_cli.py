@@ -18,7 +18,19 @@ import torch
 from commands import cli, cli_json
 from conftest import Trained
 
-COMMANDS = ["demo", "train", "convert", "inspect", "map", "run", "verify", "profiles", "doctor", "setup-lava"]
+COMMANDS = [
+    "demo",
+    "train",
+    "convert",
+    "inspect",
+    "map",
+    "run",
+    "verify",
+    "profiles",
+    "fit-time",
+    "doctor",
+    "setup-lava",
+]
 
 
 @pytest.mark.parametrize("module", ["torch", "lava", "h5py", "numpy", "sklearn", "scipy"])

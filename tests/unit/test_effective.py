@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -31,7 +32,7 @@ def test_effective_synapses_of_runs_of_neurons_are_those_of_the_unrolled_rows(
     spikes = rng.integers(0, 4, (3, math.prod(made.geometry.source)))
     placed = placement(shape, order)
     rows = unrolled(made, effective=True)
-    want = [spikes @ rows[placed[start:stop]].sum(axis=0) for start, stop in zip(edges, edges[1:], strict=False)]
+    want = [spikes @ rows[placed[start:stop]].sum(axis=0) for start, stop in itertools.pairwise(edges)]
     cores = Cores(shape, order, edges)
     np.testing.assert_array_equal(effective(made, cores)(spikes), np.stack(want, axis=1))
     assert not all_act(made) or np.array_equal(rows, unrolled(made, effective=False))

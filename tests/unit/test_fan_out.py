@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+
 import numpy as np
 import pytest
 from helpers import graph, projection, unrolled
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from neuro_deploy.network import FixedProjection, Geometry
+from neuro_deploy.network import FixedProjection
 from neuro_deploy.network.fan_out import ORDERS, Order, axons, dense_fan_out, fan_out_onto, members, placement
 
 
