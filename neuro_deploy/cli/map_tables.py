@@ -127,8 +127,9 @@ def loads(content: dict[str, Any]) -> None:
         left = f"; without {', '.join(time['left_out'])}" if time["left_out"] else ""
         often = max(dict.fromkeys(bound), key=bound.count)
         line(
-            f"time: {time['seconds_per_timestep'] * 1e6:,.4g} us a timestep, {time['seconds_per_sample'] * 1e6:,.4g} us "
-            f"a sample (a model, not measured), bound by {often} in {bound.count(often)} of {len(bound)} timesteps{left}"
+            f"time: {time['seconds_per_timestep'] * 1e6:,.4g} us a timestep, {time['seconds_per_sample'] * 1e6:,.4g} "
+            f"us a sample (a model, not measured), bound by {often} in {bound.count(often)} of {len(bound)} timesteps"
+            + left
         )
     model = content["energy"][content["profile"]]
     if model["joules_per_sample"] is not None:

@@ -83,7 +83,8 @@ def effective(projection: FixedProjection, cores: Cores) -> Counter:
 
 def whole(sums: Any) -> IntArray:
     """Floats that are whole numbers, as int64."""
-    return np.rint(sums).astype(np.int64)
+    rounded: IntArray = np.rint(sums).astype(np.int64)
+    return rounded
 
 
 def acting(projection: FixedProjection, arriving: IntArray) -> IntArray:

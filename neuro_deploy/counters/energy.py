@@ -84,7 +84,7 @@ def _chip(counts: Counts, samples: int, mapping: Mapping, links: Links | None, s
         "coefficients": dict(_coefficients(profile).items()),
         "source": profile.quantities["energy.synop"].source,
         "kind": "model of the dynamic part, not measured",
-        "basis": "every neuron counts as active in every timestep; lowest: as inactive",
+        "assumed": "every neuron counts as active in every timestep; lowest: as inactive",
         **_shares(spent, mapping),
     }
 

@@ -201,14 +201,14 @@ class _Recount:
         if geometry.kind != "one-to-one":
             channel, row, column = np.unravel_index(here, geometry.target)
             along = {"height": row, "width": column, "space": row * geometry.target[2] + column}
-            outputs = len(np.unique(along.get(geometry.axis or "", channel)))
+            outputs = len(np.unique(np.asarray(along.get(geometry.axis or "", channel))))
             sources = projection.weight.size // len(projection.weight)
         bits = profile.whole("sharing.bits") - self._fewer()
         if np.any(projection.delay):
             bits += profile.whole("synapse.bits_with_delay") - profile.whole("synapse.bits")
         words = math.ceil(outputs * bits / profile.whole("core.word_bits"))
         rows = projection.sign
-        signs = {1} if rows is None else {int(n) for n in np.unique(rows)} - {0} or {1}
+        signs = {1} if rows is None else {int(n) for n in np.unique(np.asarray(rows))} - {0} or {1}
         return len(signs) * profile.whole("sharing.input_axons"), len(signs) * sources * words, words
 
     def _fewer(self) -> int:

@@ -97,7 +97,10 @@ def by_source(projections: Sequence[FixedProjection]) -> dict[str, list[FixedPro
 
 @dataclass(frozen=True, eq=False)
 class Traffic:
-    """Messages from core to core: source, target: (pairs,), as ``mapping.cores`` counts them; messages: (pairs, T)."""
+    """Messages from core to core: source, target: (pairs,), as ``mapping.cores`` counts them; messages: (pairs, T).
+
+    A pair can be there more than once, for different neurons of its source.
+    """
 
     source: Counts
     target: Counts
