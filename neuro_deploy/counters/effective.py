@@ -213,6 +213,8 @@ class _ByChannel:
         self.geometry, self.some = geometry, with_channels(geometry, max(1, len(self.cut)))
 
     def __call__(self, spikes: IntArray) -> IntArray:
+        if self.geometry.axis == "channel":
+            return self._along_channels(spikes)
         rows = np.einsum("tcij,ocij->to", self._meeting(spikes), self.acts, optimize=True)
         ends = _running(whole(rows))[:, self.before]
         if len(self.cut):
@@ -220,6 +222,17 @@ class _ByChannel:
             within = np.cumsum(here, axis=2)
             ends[:, self.cut] += within[:, np.arange(len(self.cut)), self.inside[self.cut] - 1]
         return np.diff(ends, axis=1)
+
+    def _along_channels(self, spikes: IntArray) -> IntArray:
+        """Without a kernel a position meets itself alone: running sums over the positions of each source channel."""
+        cube = spikes[:, self.geometry.sources].reshape(len(spikes), self.geometry.source_window[0], -1)
+        met, acts = np.cumsum(cube, axis=2), self.acts[:, :, 0, 0]
+        ends = _running(whole(met[:, :, -1] @ acts.T))[:, self.before]
+        if len(self.cut):
+            there = met[:, :, self.inside[self.cut] - 1]
+            ends[:, self.cut] += whole(np.einsum("tcb,bc->tb", there, self.divided[:, :, 0, 0]))
+        of_cores: IntArray = np.diff(ends, axis=1)
+        return of_cores
 
     def _meeting(self, spikes: IntArray) -> Any:
         """Spikes of each source channel that each tap meets over all target positions: (T, channels, taps)."""

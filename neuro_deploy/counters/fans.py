@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping as Dict
 from dataclasses import dataclass
-from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -30,8 +29,6 @@ LINEAR = ("spikes_out", "axon_events", "synops", "synops_effective", "multiplied
 """What a spike adds to."""
 TABLE = 2**22
 """Numbers that a table may have: neurons times cores times kinds."""
-DENSE = 0.2
-"""Share of numbers other than 0 from which the table is an array."""
 AT_ONCE = 1024
 """Networks of no more neurons have a table from the first counting on."""
 
@@ -71,7 +68,7 @@ class Fans:
         self.rows = len(mapping.cores)
         self.sizes = np.array([core.neurons for core in mapping.cores], np.int64)
         self.targets = [_target(network, mapping, p.name) for p in network.computed if p.name in mapping.rows]
-        self._table: Any = None
+        self._table: scipy.sparse.csr_array | None = None
         self._calls = 0
 
     def count(self, spikes: Spikes) -> dict[str, IntArray]:
@@ -81,15 +78,15 @@ class Fans:
             self._table = self._made()
         if self._table is None:
             return self._each(spikes)
-        every = np.concatenate([spikes[name] for name in self.names], axis=1, dtype=self._table.dtype, casting="unsafe")
-        counted = (self._table @ every.T).reshape(len(LINEAR), self.rows, -1).astype(np.int64)
+        every = np.concatenate([spikes[name] for name in self.names], axis=1).T
+        counted = (self._table @ every).reshape(len(LINEAR), self.rows, -1)
         return dict(zip(LINEAR, counted, strict=True))
 
     def _small(self) -> bool:
         return sum(self.neurons) * self.rows * len(LINEAR) <= TABLE
 
-    def _made(self) -> Any:
-        """What one spike of each neuron adds: (kinds * cores, neurons); an array where few are 0, else sparse."""
+    def _made(self) -> scipy.sparse.csr_array:
+        """What one spike of each neuron adds: (kinds * cores, neurons), int64. Sparse: no waiting for threads."""
         first = dict(zip(self.names, np.cumsum([0, *self.neurons]).tolist(), strict=False))
         table = np.zeros((sum(self.neurons), len(LINEAR), self.rows), np.int64)
         added = dict(zip(LINEAR, table.transpose(1, 0, 2), strict=True))
@@ -107,9 +104,7 @@ class Fans:
                 added["synops_effective"][here] += acts
                 if onto.multiplies:
                     added["multiplied"][here] += acts
-        flat = table.reshape(len(table), -1).T
-        dense = np.count_nonzero(flat) > DENSE * flat.size
-        return np.ascontiguousarray(flat, np.float64) if dense else scipy.sparse.csr_array(flat)
+        return scipy.sparse.csr_array(table.reshape(len(table), -1).T)
 
     def _probed(self, onto: _Onto) -> Counts:
         """Effective synapses of one spike of each neuron of the groups: (neurons, cores)."""
