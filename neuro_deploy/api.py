@@ -19,9 +19,11 @@ from neuro_deploy.engines.compare import FIELDS, Agreement, Divergence, Verifica
 from neuro_deploy.engines.floats import run_floats
 from neuro_deploy.errors import UsageError
 from neuro_deploy.files import check_writable, make_folder, sha256, write_bytes, write_json
-from neuro_deploy.hardware import HardwareProfile, load_profile, profile_names
+from neuro_deploy.hardware import HardwareProfile, load_profile, profile_names, save_profile
 from neuro_deploy.lava_compat import Finding, LavaState
-from neuro_deploy.mapping import Mapping, check_mapping, map_network
+from neuro_deploy.mapping import Choice, CutRule, Mapping, Place, check_mapping, map_network
+from neuro_deploy.mapping import place as put_in_place
+from neuro_deploy.mapping.report import report
 from neuro_deploy.network import FixedNetwork, Network
 from neuro_deploy.network.topology import check_timesteps
 from neuro_deploy.numerics.registers import MAX_WIDTH
@@ -352,13 +354,33 @@ def explain(network: FixedNetwork, **options: Any) -> list[dict[str, Any]]:
     return Engine(**options).explain(network)
 
 
-def map(network: FixedNetwork, profile: str | HardwareProfile = "loihi2") -> Mapping:
+def map(  # noqa: PLR0913
+    network: FixedNetwork,
+    profile: str | HardwareProfile = "loihi2",
+    *,
+    sharing: bool = True,
+    weight_bits: int | None = None,
+    cut: CutRule = "fewest",
+    place: Place = "curve",
+    seed: int = 0,
+    result: RunResult | None = None,
+    progress: Progress = silent,
+) -> Mapping:
     """Put a network on the cores of a chip. ``.fits`` tells whether every known limit holds.
 
+    sharing: weights that positions share (of convolutions and axial projections) are stored once per core, where the
+    profile says what that costs. weight_bits: of a stored weight, None: as the profile says. cut: "fewest" cores, or as
+    the "compiler" of lava-loihi cuts. place: "curve" (a Hilbert curve and swaps, from ``seed``), "first-fit", "random".
+    result: a run whose spikes decide what is near; if not told, all neurons spike alike.
+
     Raises:
-        UsageError, FormatError: no such profile, or a broken one.
+        UsageError: no such profile, cut or place. FormatError: a broken profile.
     """
-    return map_network(network, load_profile(profile) if isinstance(profile, str) else profile)
+    chosen = load_profile(profile) if isinstance(profile, str) else profile
+    spikes = None if result is None else {name: result.counts[name] for name in result.counts}
+    rates = None if spikes is None else {name: counts.sum(axis=0) for name, counts in spikes.items()}
+    mapped = map_network(network, chosen, Choice(sharing, weight_bits, cut), rates=rates, progress=progress)
+    return put_in_place(network, mapped, place, seed=seed, counts=spikes, progress=progress)
 
 
 def check(network: FixedNetwork, mapping: Mapping) -> list[str]:
@@ -366,11 +388,37 @@ def check(network: FixedNetwork, mapping: Mapping) -> list[str]:
     return check_mapping(network, mapping)
 
 
+def mapping_report(
+    network: FixedNetwork,
+    mapping: Mapping,
+    *,
+    result: RunResult | None = None,
+    alternatives: bool | None = None,
+    progress: Progress = silent,
+) -> dict[str, Any]:
+    """All that ``map --json`` says: mapping, check, busiest cores, cost of the placement, what else it could cost.
+
+    result: the run whose spikes the placement is judged by; if not told, all neurons spike once. alternatives: None:
+    for networks of up to half a million neurons. Where it does not fit: with the smallest system that would do.
+    """
+    return report(network, mapping, profiles(), result=result, alternatives=alternatives, progress=progress)
+
+
 def measure(
-    network: FixedNetwork, result: RunResult, mapping: Mapping, labels: npt.ArrayLike | None = None
+    network: FixedNetwork,
+    result: RunResult,
+    mapping: Mapping,
+    labels: npt.ArrayLike | None = None,
+    *,
+    links: bool = False,
+    per_timestep: bool = False,
 ) -> counters.Metrics:
-    """Spikes, axon events and synops per core of a run; ``.to_dict()`` is the content of metrics.json."""
-    return counters.measure(network, result, mapping, result.accuracy(labels))
+    """Spikes, axon events and synops per core of a run; ``.to_dict()`` is the content of metrics.json.
+
+    links: with messages and bits on every link of the mesh. per_timestep: with every core's counts of each timestep.
+    """
+    accuracy = result.accuracy(labels)
+    return counters.measure(network, result, mapping, accuracy, with_links=links, per_timestep=per_timestep)
 
 
 def write_run(
@@ -448,3 +496,18 @@ def profiles() -> list[HardwareProfile]:
 def profile(name: str) -> HardwareProfile:
     """One profile, by name or from a ``.toml`` file."""
     return load_profile(name)
+
+
+def fit_time(measurements: str | Path, profile: str | HardwareProfile, output: str | Path) -> counters.TimeFit:
+    """Fit the time model's costs to measurements on hardware (a CSV file), and write a profile that has them.
+
+    Raises:
+        FileError, FormatError: a file that is not there or broken, or an output that cannot be written.
+        DataError: measurements from which nothing can be learned. UsageError: no such profile.
+    """
+    chosen = load_profile(profile) if isinstance(profile, str) else profile
+    check_writable(output, source=measurements, kind="hardware profile")
+    fitted = counters.fit_time(counters.read_measurements(measurements))
+    source = f"{Path(measurements).name} (SHA-256 {sha256(measurements)[:16]})"
+    save_profile(fitted.onto(chosen, source), output, base=chosen if profile in profile_names() else None)
+    return fitted

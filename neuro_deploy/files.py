@@ -21,9 +21,9 @@ from neuro_deploy.errors import FileError, FormatError
 
 MEMORY_BUDGET = 8 * 2**30
 """Bytes that one input file may claim once unpacked. Files that claim more are refused before memory is taken."""
-Kind = Literal["NetX file", "checkpoint", ".npz file", "JSON file"]
+Kind = Literal["NetX file", "checkpoint", ".npz file", "JSON file", "hardware profile"]
 """What this tool writes, and so may overwrite."""
-_STARTS: dict[Kind, bytes] = {"NetX file": b"\x89HDF\r\n\x1a\n", "JSON file": b"{"}
+_STARTS: dict[Kind, bytes] = {"NetX file": b"\x89HDF\r\n\x1a\n", "JSON file": b"{", "hardware profile": b"# neuro-"}
 _MEMBERS: dict[Kind, str] = {"checkpoint": "/data.pkl", ".npz file": ".npy"}
 """How the names end in archives of torch and of numpy."""
 _HINTS = {

@@ -13,6 +13,7 @@ from neuro_deploy.cli import (
     convert,
     demo,
     doctor,
+    fit_time,
     inspect,
     map_command,
     printing,
@@ -41,6 +42,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "run": run.run,
     "verify": verify.verify,
     "profiles": profiles.profiles,
+    "fit-time": fit_time.fit_time,
     "doctor": doctor.doctor,
     "setup-lava": setup_lava.setup_lava,
 }

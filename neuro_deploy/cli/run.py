@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 import neuro_deploy as nd
-from neuro_deploy.cli import options, printing, tables
+from neuro_deploy.cli import map_tables, options, printing, tables
 
 
 class EngineName(StrEnum):
@@ -24,6 +24,8 @@ Device = Annotated[str | None, typer.Option(metavar="D", help="torch device of t
 Memory = Annotated[
     str | None, typer.Option(metavar="M", help="What the native engine may take at once, such as 500M or 2G.")
 ]
+Links = Annotated[bool, typer.Option("--links", help="Count messages and bits on every link of the mesh.")]
+PerTimestep = Annotated[bool, typer.Option("--per-timestep", help="Counts of every core and timestep, in the JSON.")]
 Explain = Annotated[bool, typer.Option("--explain", help="Tell which kernel each part took, and why it is exact.")]
 
 
@@ -39,28 +41,33 @@ def run(
     device: Device = None,
     memory: Memory = None,
     explain: Explain = False,
+    links: Links = False,
+    per_timestep: PerTimestep = False,
     json: options.Json = False,
 ) -> None:
     """Run a network on samples and count spikes and synops per core.
 
     Example: [bold]neuro-deploy run digits.net --data digits -o out[/]
     Example: [bold]neuro-deploy run mixer.net --data digits --memory 500M --explain[/]
+    Example: [bold]neuro-deploy run digits.net --data digits --profile loihi1 --links[/]
     """
     chosen_options = engine_options(engine, time_limit, device, memory, explain=explain)
     network, chosen = nd.load(net, timesteps=timesteps), nd.load_data(data).head(samples)
-    mapping = nd.map(network, profile)
     if output:
         nd.check_folder(output)
     with printing.progress() as progress:
+        mapping = nd.map(network, profile, progress=progress)
         result = nd.run(network, chosen.x, engine=engine.value, progress=progress, **chosen_options)
-        metrics = nd.measure(network, result, mapping, chosen.y)
+        metrics = nd.measure(network, result, mapping, chosen.y, links=links, per_timestep=per_timestep)
     if output:
         config = {"net": net, "data": data, "samples": len(chosen.x), "engine": engine.value, "profile": profile}
         nd.write_run(output, metrics, {**config, "timesteps": network.timesteps}, chosen.y)
     kernels = nd.explain(network, **chosen_options) if explain else []
     if json:
         return printing.as_json(metrics.to_dict() | ({"kernels": kernels} if explain else {}))
-    tables.metrics(metrics.to_dict(), output)
+    content = metrics.to_dict()
+    tables.metrics(content, output)
+    map_tables.loads(content)
     return tables.kernels(kernels) if explain else None
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from neuro_deploy.cli.printing import energy, error_line, few, line, percent, table
 
 if TYPE_CHECKING:
-    from neuro_deploy.api import Conversion, Finding, HardwareProfile, Mapping, Verification
+    from neuro_deploy.api import Conversion, Finding, HardwareProfile, Verification
 
 
 def conversion(path: str, report: Conversion) -> None:
@@ -94,50 +94,6 @@ def network(path: str, summary: dict[str, Any], *, every: bool = True) -> None:
 
 def _between(value: Any) -> Any:
     return f"{value[0]:,}..{value[1]:,}" if isinstance(value, list) else value
-
-
-def mapping(made: Mapping, problems: Sequence[str], skipped: str | None = None) -> None:
-    """Whether it fits, cores, chips and utilisation. skipped: what the check left out."""
-    verdict = "fits" if made.fits and not problems else "does not fit"
-    line(f"{verdict} {made.profile.title}; cut into {len(made.cores):,} cores on {made.chips:,} chip(s)")
-    for limit in made.limits:
-        if not limit.holds:
-            error_line(f"limit: {limit}")
-            if limit.hint:
-                line(f"hint: {limit.hint}")
-        elif limit.limit is None:
-            line(f"unknown limit: {limit} ({limit.source})")
-    for problem in problems:
-        error_line(f"check: {problem}")
-    if skipped:
-        line(f"check: {skipped}")
-    for assumption in made.to_dict(cores=False)["assumptions"]:
-        line(f"assumed: {assumption}")
-    shares = made.utilisation()
-    table(
-        "use of a core's limits",
-        ("resource", "limit", "min", "mean", "max"),
-        [
-            (limit.resource, limit.limit, *(percent(shares[limit.resource][key]) for key in ("min", "mean", "max")))
-            for limit in made.limits
-            if limit.resource in shares
-        ],
-    )
-    table(
-        "cores",
-        ("population", "cores", "neurons on the largest", "synapse words on the largest", "order"),
-        [
-            (
-                name,
-                len(parts),
-                max(core.neurons for core in parts),
-                max(core.used["synapse_memory"] for core in parts),
-                parts[0].order,
-            )
-            for name in dict.fromkeys(core.population for core in made.cores)
-            if (parts := made.of(name))
-        ],
-    )
 
 
 def metrics(content: dict[str, Any], output: str | None) -> None:

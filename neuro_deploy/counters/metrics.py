@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
-import numpy as np
-
-from neuro_deploy.counters.counts import COUNTED, Counts, count
+from neuro_deploy.counters.counts import COUNTED, Counts, count_spikes
 from neuro_deploy.counters.energy import energy
+from neuro_deploy.counters.links import Links, links
+from neuro_deploy.counters.runtime import runtime
 from neuro_deploy.engines import RunResult
 from neuro_deploy.mapping import Mapping
 from neuro_deploy.network import FixedNetwork
+from neuro_deploy.numerics.registers import IntArray
 
 INTEL_NAMES = {
     "synops": "syn_ops",
@@ -24,18 +26,41 @@ INTEL_NAMES = {
 
 @dataclass(frozen=True, eq=False)
 class Metrics:
-    """Counts of a run on a mapping, with what else metrics.json holds."""
+    """Counts of a run on a mapping, with what else metrics.json holds; each is worked out when it is asked for.
+
+    with_links: count messages on the mesh too. per_timestep: give the counts of every core and timestep.
+    """
 
     network: FixedNetwork
     result: RunResult
     mapping: Mapping
-    counts: Counts
     accuracy: float | None
+    with_links: bool = False
+    per_timestep: bool = False
+
+    @cached_property
+    def spikes(self) -> dict[str, IntArray]:
+        """population -> (T, neurons), summed over the samples."""
+        return {population.name: self.result.counts[population.name] for population in self.network.populations}
+
+    @cached_property
+    def counts(self) -> Counts:
+        """Per core and timestep."""
+        return count_spikes(self.network, self.spikes, self.result, self.mapping)
+
+    @cached_property
+    def links(self) -> Links:
+        """Messages and bits on the links of the mesh."""
+        return links(self.network, self.mapping, self.spikes)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data; counts are sums over the samples, with means per sample beside them."""
-        totals = self._totals()
-        return {
+        totals, populations = self._totals(), self._populations()
+        carried = self.links if self.with_links else None
+        time = runtime(self.mapping.profile, self.counts, carried, self.result.samples)
+        seconds = time["seconds_per_sample"]
+        said = energy(self.network, self.counts, self.result.samples, self.mapping, links=carried, seconds=seconds)
+        content = {
             "samples": self.result.samples,
             "timesteps": self.result.timesteps,
             "accuracy": self.accuracy,
@@ -44,28 +69,27 @@ class Metrics:
             "fits": self.mapping.fits,
             "totals": totals,
             "per_sample": {name: value / self.result.samples for name, value in totals.items()},
-            "populations": self._populations(),
+            "populations": populations,
             "cores": self._cores(),
-            "energy": energy(self.network, self.counts, self.result.samples, self.mapping.profile),
-            "runtime": self._runtime(),
-            "firing_rate": {row["name"]: row["firing_rate"] for row in self._populations() if row["kind"] == "lif"},
+            "energy": said,
+            "runtime": time,
+            "firing_rate": {row["name"]: row["firing_rate"] for row in populations if row["kind"] == "lif"},
         }
+        return content if carried is None else {**content, "links": carried.to_dict()}
 
     def _totals(self) -> dict[str, int]:
         names = {"spikes": "spikes_out", **{name: name for name in COUNTED if name != "spikes_out"}}
         totals = {name: self.counts.total(what) for name, what in names.items()}
-        for name, kind in (("neuron_spikes", "lif"), ("relay_messages", "relay")):
-            senders = [p.name for p in self.network.populations if p.kind == kind]
-            totals[name] = sum(int(self.result.counts[sender].sum()) for sender in senders)
-        entry = self.network.populations[0]
-        totals["input_spikes"] = int(self.result.counts[entry.name].sum()) if entry.kind == "input" else 0
+        for name, kind in (("neuron_spikes", "lif"), ("relay_messages", "relay"), ("input_spikes", "input")):
+            senders = [population.name for population in self.network.populations if population.kind == kind]
+            totals[name] = sum(int(self.spikes[sender].sum()) for sender in senders)
         return totals
 
     def _populations(self) -> list[dict[str, Any]]:
         steps = self.result.samples * self.result.timesteps
         rows = []
         for population in self.network.populations:
-            spikes = int(self.result.counts[population.name].sum())
+            spikes = int(self.spikes[population.name].sum())
             rows.append(
                 {
                     "name": population.name,
@@ -74,7 +98,7 @@ class Metrics:
                     "neurons": population.neurons,
                     "spikes": spikes,
                     "firing_rate": spikes / (population.neurons * steps),
-                    "cores": len(self.mapping.of(population.name)),
+                    "cores": len(self.mapping.rows.get(population.name, ())),
                 }
             )
         return rows
@@ -82,13 +106,14 @@ class Metrics:
     def _cores(self) -> list[dict[str, Any]]:
         word_bits = self.mapping.profile.whole("core.word_bits")
         summed = {what: getattr(self.counts, what).sum(axis=1).tolist() for what in COUNTED}
-        rows = []
+        rows: list[dict[str, Any]] = []
         for index, core in enumerate(self.mapping.cores):
             counted = {what: summed[what][index] for what in COUNTED}
             rows.append(
                 {
                     "core": core.index,
                     "chip": core.chip,
+                    "tile": list(core.tile),
                     "population": core.population,
                     "neurons": core.neurons,
                     "synapse_memory_bytes": core.used["synapse_memory"] * word_bits // 8,
@@ -96,22 +121,21 @@ class Metrics:
                     **{theirs: counted[ours] for ours, theirs in INTEL_NAMES.items()},
                 }
             )
+        if self.per_timestep:
+            for what in COUNTED:
+                for row, values in zip(rows, getattr(self.counts, what).tolist(), strict=True):
+                    row.setdefault("per_timestep", {})[what] = values
         return rows
 
-    def _runtime(self) -> dict[str, Any]:
-        """The busiest core of each timestep, which sets its length; means over the samples."""
-        busiest = {}
-        for what in COUNTED:
-            per_step = getattr(self.counts, what).max(axis=0) / self.result.samples
-            core = int(np.argmax(getattr(self.counts, what).sum(axis=1)))
-            busiest[what] = {"core": core, "per_timestep": [float(n) for n in per_step]}
-        return {
-            "seconds_per_timestep": None,
-            "reason": "no public time coefficients; a timestep is as long as its busiest core needs",
-            "busiest_core": busiest,
-        }
 
-
-def measure(network: FixedNetwork, result: RunResult, mapping: Mapping, accuracy: float | None = None) -> Metrics:
+def measure(
+    network: FixedNetwork,
+    result: RunResult,
+    mapping: Mapping,
+    accuracy: float | None = None,
+    *,
+    with_links: bool = False,
+    per_timestep: bool = False,
+) -> Metrics:
     """Count what a run did on each core of a mapping."""
-    return Metrics(network, result, mapping, count(network, result, mapping), accuracy)
+    return Metrics(network, result, mapping, accuracy, with_links, per_timestep)

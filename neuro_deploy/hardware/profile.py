@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,12 +20,31 @@ REQUIRED = {
     "spike": ("payload_bits",),
 }
 OPTIONAL = {
-    "core": ("output_axons", "words_per_axon", "thresholds"),
+    "system": ("columns",),
+    "mesh": ("columns", "rows", "cores_per_tile"),
+    "core": ("output_axons", "axon_map", "words_per_axon", "thresholds"),
     "synapse": ("block", "block_bits"),
-    "energy": ("synop", "neuron_update"),
+    "sharing": ("bits", "input_axons"),
+    "numbers": ("weight_bits", "threshold_bits", "bias_bits", "decay_bits", "state_bits", "delay"),
+    "spike": ("message_bits",),
+    "energy": (
+        "synop",
+        "neuron_update",
+        "neuron_update_inactive",
+        "spike_in_tile",
+        "hop_east_west",
+        "hop_north_south",
+        "static_power",
+    ),
+    "time": ("barrier", "neuron_update", "synop", "memory_read", "link_message"),
 }
+TOGETHER = ("mesh", "sharing")
+"""Tables whose keys come all together or not at all."""
+FRACTIONS = ("energy", "time")
+"""Tables whose numbers need not be whole."""
 LARGEST = 2**40
-MAY_BE_ZERO = ("payload_bits",)
+MAY_BE_ZERO = ("payload_bits", "barrier")
+WORDS = ("name", "title", "base")
 
 
 @dataclass(frozen=True)
@@ -51,6 +71,11 @@ class HardwareProfile:
     def whole(self, key: str) -> int:
         """A value that every profile has, as a whole number."""
         return int(self.quantities[key].value)
+
+    @property
+    def shares(self) -> bool:
+        """Whether it is public what weights cost that positions share."""
+        return "sharing.bits" in self.quantities
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data."""
@@ -96,9 +121,28 @@ def _read(path: Path) -> HardwareProfile:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise FormatError(f"is not TOML: {error}", where=str(path)) from error
+    for word in WORDS:
+        if not isinstance(content.get(word, ""), str):
+            raise FormatError(f"is {content[word]!r}, words are wanted", where=f"{path}: {word}")
+    quantities = {**_based_on(content, path), **_quantities(content, path)}
+    _check_complete(quantities, path)
+    return HardwareProfile(str(content.get("name", path.stem)), str(content.get("title", path.stem)), quantities)
+
+
+def _based_on(content: Mapping[str, Any], path: Path) -> dict[str, Quantity]:
+    """The numbers of the profile that this one starts from: one that comes with the package."""
+    name = content.get("base")
+    if name is None:
+        return {}
+    if name not in profile_names():
+        raise FormatError(f"is {name!r}; one of {', '.join(profile_names())} is wanted", where=f"{path}: base")
+    return dict(_read(profile_folder() / f"{name}.toml").quantities)
+
+
+def _quantities(content: Mapping[str, Any], path: Path) -> dict[str, Quantity]:
     quantities: dict[str, Quantity] = {}
     for table, keys in content.items():
-        if table in ("name", "title"):
+        if table in WORDS:
             continue
         allowed = (*REQUIRED.get(table, ()), *OPTIONAL.get(table, ()))
         if not allowed or not isinstance(keys, dict):
@@ -106,13 +150,24 @@ def _read(path: Path) -> HardwareProfile:
         for key, value in keys.items():
             if key not in allowed:
                 raise FormatError(f"is not known; known: {', '.join(allowed)}", where=f"{path}: {table}.{key}")
-            zero, whole = key in MAY_BE_ZERO, table != "energy"
+            zero, whole = key in MAY_BE_ZERO, table not in FRACTIONS
             quantities[f"{table}.{key}"] = _quantity(value, f"{path}: {table}.{key}", zero=zero, whole=whole)
-    for table, wanted in REQUIRED.items():
-        for key in wanted:
-            if f"{table}.{key}" not in quantities:
-                raise FormatError("is missing", where=f"{path}: {table}.{key}")
-    return HardwareProfile(str(content.get("name", path.stem)), str(content.get("title", path.stem)), quantities)
+    return quantities
+
+
+def _check_complete(quantities: Mapping[str, Quantity], path: Path) -> None:
+    wanted = [f"{table}.{key}" for table, keys in REQUIRED.items() for key in keys]
+    for table in TOGETHER:
+        named = [f"{table}.{key}" for key in OPTIONAL[table]]
+        wanted += named if any(name in quantities for name in named) else []
+    for name in wanted:
+        if name not in quantities:
+            raise FormatError("is missing", where=f"{path}: {name}")
+    if "mesh.columns" in quantities:
+        places = math.prod(int(quantities[f"mesh.{key}"].value) for key in OPTIONAL["mesh"])
+        cores = int(quantities["system.cores_per_chip"].value)
+        if places < cores:
+            raise FormatError(f"has room for {places:,} cores, a chip has {cores:,}", where=f"{path}: mesh")
 
 
 def _quantity(value: Any, where: str, *, zero: bool, whole: bool) -> Quantity:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from neuro_deploy.network.fan_out import ORDERS, Counts, Order, placement
+from neuro_deploy.network.fan_out import Counts, Order, placement
 from neuro_deploy.network.geometry import Shape
 
 PROBED = 8
@@ -22,12 +22,14 @@ class Cut:
     """Equal parts of a population, in whole units of neurons that stand together; the first ones are one unit larger.
 
     order: how neurons are counted. unit: 1, or a run along the order's last axis, or a plane of its last two.
+    whole: parts are as many units as the first one, and the last one is what remains.
     """
 
     shape: Shape
     order: Order
     unit: int
     parts: int
+    whole: int | None = None
 
     @property
     def units(self) -> int:
@@ -37,8 +39,10 @@ class Cut:
     @property
     def edges(self) -> Counts:
         """Where the parts start, and the end: (parts + 1,), int64."""
-        size, rest = divmod(self.units, self.parts)
         part = np.arange(self.parts + 1, dtype=np.int64)
+        if self.whole is not None:
+            return np.minimum(part * self.whole * self.unit, math.prod(self.shape))
+        size, rest = divmod(self.units, self.parts)
         return (part * size + np.minimum(part, rest)) * self.unit
 
     @property
@@ -59,23 +63,42 @@ class Cut:
 
 Fits = Callable[[Cut, Counts | None], bool]
 """Whether these parts of a cut (None: all) keep every limit of a core."""
+Ratio = Callable[[Cut], float]
+"""The largest use of a limit by a part, as a share of that limit."""
+Events = Callable[[Cut], float]
+"""Axon events of a cut."""
 
 
-def fewest_parts(shape: Shape, limit: int, fits: Fits) -> Cut:
-    """The cut with the fewest parts that fit; single neurons where none does. limit: neurons that a core takes.
+def best_cut(shape: Shape, limit: int, fits: Fits, events: Events) -> Cut:
+    """The cut with the fewest parts that fit, and of these the one with the fewest axon events.
 
-    Of flat populations it is the fewest there are, as long as use grows with the part. Of others, use depends on where
-    a part lies too: each order and unit is searched by halving, and the best of them is taken.
+    limit: neurons that a core takes. Single neurons where no cut fits. Of flat populations the parts are the fewest
+    there are, as long as use grows with the part. Of others, use depends on where a part lies too: each order and unit
+    is searched by halving, strips of columns then from the best of these downwards.
     """
-    guesses = sorted((_halved(start, limit, fits) for start in _starts(shape)), key=lambda cut: cut.parts)
-    best: Cut | None = None
+    found = _fewest(_starts(shape), limit, fits)
+    if not found:
+        return Cut(shape, "channels first", 1, math.prod(shape))
+    for start in _strips(shape):
+        cut = _no_more(start, found[0].parts, limit, fits)
+        if cut is not None:
+            found = [cut, *(other for other in found if other.parts == cut.parts)]
+    if found[0].parts == 1 or len(found) == 1:
+        return found[0]
+    return min(found, key=lambda cut: (events(cut), -cut.unit))
+
+
+def _fewest(starts: Sequence[Cut], limit: int, fits: Fits) -> list[Cut]:
+    """Those with the fewest parts."""
+    guesses = sorted((_halved(start, limit, fits) for start in starts), key=lambda cut: cut.parts)
+    best: list[Cut] = []
     for guess in guesses:
-        if best is not None and best.parts <= guess.parts:
+        if best and best[0].parts < guess.parts:
             break
-        cut = _grown(guess, fits, best.parts if best else None)
-        if cut is not None and (best is None or cut.parts < best.parts):
-            best = cut
-    return best or Cut(shape, "channels first", 1, math.prod(shape))
+        cut = _grown(guess, fits, best[0].parts + 1 if best else None)
+        if cut is not None:
+            best = [*best, cut] if best and best[0].parts == cut.parts else [cut]
+    return best
 
 
 def _starts(shape: Shape) -> list[Cut]:
@@ -84,7 +107,24 @@ def _starts(shape: Shape) -> list[Cut]:
         return [Cut(shape, "channels first", 1, 1)]
     channels, height, width = shape
     runs = {"channels first": (1, width, height * width), "channels last": (1, channels, width * channels)}
-    return list(dict.fromkeys(Cut(shape, order, unit, 1) for order in ORDERS for unit in runs[order]))
+    return list(dict.fromkeys(Cut(shape, order, unit, 1) for order, units in runs.items() for unit in units))
+
+
+def _strips(shape: Shape) -> list[Cut]:
+    """Strips of 1, 2, 4, ... columns, as one part each."""
+    if len(shape) == 1:
+        return []
+    widths = [2**power for power in range(shape[2].bit_length()) if 2**power < shape[2]]
+    return [Cut(shape, f"strips of {width}", 1, 1) for width in widths]
+
+
+def _no_more(start: Cut, parts: int, limit: int, fits: Fits) -> Cut | None:
+    """The cut with so many parts, or fewer; None where that does not fit."""
+    if not fits(replace(start, parts=parts), None):
+        return None
+    fewer = _halved(start, limit, fits)
+    cut = _grown(fewer, fits, parts) if fewer.parts < parts else None
+    return cut or replace(start, parts=parts)
 
 
 def _halved(start: Cut, limit: int, fits: Fits) -> Cut:
@@ -108,3 +148,29 @@ def _grown(cut: Cut, fits: Fits, below: int | None) -> Cut | None:
             return None
         cut = replace(cut, parts=parts)
     return cut
+
+
+def compilers_cut(shape: Shape, limit: int, fits: Fits, ratio: Ratio) -> Cut:
+    """The cut of lava-loihi's compiler, as its printed reports show it.
+
+    Populations of three axes: strips of a power of two of columns, all rows and channels, of fewer neurons than the
+    limit. Flat ones: as many times more parts as the worst use is above its limit, until all fit. Source: the report
+    printed in lava-dl tutorials, netx/pilotnet_snn/benchmark.ipynb ("Final max_ratio=6", "Conv(16, 66, 3)").
+    """
+    if len(shape) == 3:
+        channels, height, width = shape
+        power = max(0, width - 1).bit_length()
+        while power and (2**power * height * channels >= limit or not fits(_columns(shape, 2**power), None)):
+            power -= 1
+        return _columns(shape, 2**power)
+    cut = Cut(shape, "channels first", 1, 1)
+    while (worst := ratio(cut)) > 1 and cut.parts < cut.units:
+        cut = replace(cut, parts=min(cut.units, cut.parts * math.ceil(worst)))
+    return cut
+
+
+def _columns(shape: Shape, width: int) -> Cut:
+    """Strips of so many columns, one part each."""
+    channels, height, columns = shape
+    order = "channels last" if width >= columns else f"strips of {width}"
+    return Cut(shape, order, 1, -(-columns // width), whole=min(width, columns) * height * channels)

@@ -1,7 +1,8 @@
 """How many synapses each source neuron has on a part of the target population, without unrolling the matrix.
 
-A core holds neurons start..stop-1 of a population, counted in one of two orders: "channels first", the order in which
-arrays hold them (channel, height, width), or "channels last" (height, width, channel).
+A core holds neurons start..stop-1 of a population, counted in an order: "channels first", in which arrays hold them
+(channel, height, width); "channels last" (height, width, channel); or "strips of N": strips of N columns one after the
+other, each (height, width, channel).
 
 Three countings, each tested against the unrolled matrix:
 
@@ -14,15 +15,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from neuro_deploy.network.geometry import Geometry, Shape
 
-Order = Literal["channels first", "channels last"]
-ORDERS: tuple[Order, ...] = ("channels first", "channels last")
+Order = str
+ORDERS: tuple[Order, ...] = ("channels first", "channels last", "strips of 1", "strips of 2")
+"""Those that cuts start from; strips can be wider."""
 Counts = npt.NDArray[np.int64]
 
 
@@ -31,7 +33,13 @@ def placement(shape: Shape, order: Order) -> Counts:
     numbers = np.arange(math.prod(shape), dtype=np.int64)
     if order == "channels first" or len(shape) == 1:
         return numbers
-    return numbers.reshape(shape).transpose(1, 2, 0).reshape(-1)
+    cube, width = numbers.reshape(shape).transpose(1, 2, 0), strip_width(shape, order)
+    return np.concatenate([cube[:, x : x + width].reshape(-1) for x in range(0, shape[2], width)])
+
+
+def strip_width(shape: Shape, order: Order) -> int:
+    """Columns of a strip; all of them where channels come last. shape: (channels, height, width)."""
+    return shape[2] if order == "channels last" else int(order.removeprefix("strips of "))
 
 
 def fan_out_onto(
@@ -103,8 +111,8 @@ def _met(targets: int, geometry: Geometry, axis: int, tap: int) -> tuple[Counts,
     """(target positions, source positions) along height (0) or width (1) that a tap of the kernel joins."""
     target = np.arange(targets, dtype=np.int64)
     source = target * geometry.stride[axis] + tap - geometry.padding[axis]
-    inside = (source >= 0) & (source < geometry.source_window[1 + axis])
-    return target[inside], source[inside]
+    met = (source >= 0) & (source < geometry.source_window[1 + axis])
+    return target[met], source[met]
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,16 +128,6 @@ class Axons:
     synapses: Counts
     groups: int
     size: int
-
-
-Grouping = tuple[int, int, str]
-"""First source neuron, the one behind the last, and what the neurons of a group have in common."""
-
-
-def grouping(geometry: Geometry) -> Grouping:
-    """How source neurons are grouped; two geometries for which it is equal have the same groups."""
-    alike = "channel" if geometry.kind == "conv2d" else geometry.axis or geometry.kind
-    return geometry.sources.start, geometry.sources.stop, alike
 
 
 def members(geometry: Geometry) -> Counts:
@@ -153,18 +151,36 @@ def axons(geometry: Geometry, weight_shape: Shape, neurons: Counts, cores: Count
 
     neurons: (n,), of the whole target population. cores: (n,), the core that each stands on.
     """
-    offset = neurons - geometry.targets.start
-    inside = (offset >= 0) & (offset < math.prod(geometry.target_window))
-    offset, cores = offset[inside], cores[inside]
+    offset, cores = inside(geometry, neurons, cores)
     window = geometry.source_window
     groups = _groups(geometry)
     if geometry.kind == "conv2d":
         core, group = _meets(geometry, weight_shape, offset, cores)
     else:
         core, group = cores, _group_of(geometry, offset)
-    keys, synapses = np.unique(core * groups + group, return_counts=True)
-    core, group = np.divmod(keys, groups)
+    core, group, synapses = _pairs(core, group, groups)
     return Axons(core, group, synapses.astype(np.int64), groups, math.prod(window) // groups)
+
+
+def _pairs(core: Counts, group: Counts, groups: int) -> tuple[Counts, Counts, Counts]:
+    """Every pair of core and group once, and how often it is there."""
+    keys = core * groups + group
+    size = (int(core.max(initial=0)) + 1) * groups
+    if size > 8 * len(keys):
+        distinct, synapses = np.unique(keys, return_counts=True)
+    else:
+        table = np.bincount(keys, minlength=size)
+        distinct = np.flatnonzero(table)
+        synapses = table[distinct]
+    core, group = np.divmod(distinct, groups)
+    return core, group, synapses
+
+
+def inside(geometry: Geometry, neurons: Counts, cores: Counts) -> tuple[Counts, Counts]:
+    """Of the neurons in the target's window: (where each is, from the window's start; the core it stands on)."""
+    offset = neurons - geometry.targets.start
+    taken = (offset >= 0) & (offset < math.prod(geometry.target_window))
+    return offset[taken], cores[taken]
 
 
 def _groups(geometry: Geometry) -> int:
@@ -200,6 +216,6 @@ def _meets(geometry: Geometry, weight_shape: Shape, offset: Counts, cores: Count
         for j in range(weight_shape[3]):
             row = y * geometry.stride[0] + i - geometry.padding[0]
             column = x * geometry.stride[1] + j - geometry.padding[1]
-            inside = (row >= 0) & (row < rows) & (column >= 0) & (column < columns)
-            found.append((cores[inside], row[inside] * columns + column[inside]))
+            met = (row >= 0) & (row < rows) & (column >= 0) & (column < columns)
+            found.append((cores[met], row[met] * columns + column[met]))
     return np.concatenate([core for core, _ in found]), np.concatenate([group for _, group in found])

@@ -18,7 +18,19 @@ import torch
 from commands import cli, cli_json
 from conftest import Trained
 
-COMMANDS = ["demo", "train", "convert", "inspect", "map", "run", "verify", "profiles", "doctor", "setup-lava"]
+COMMANDS = [
+    "demo",
+    "train",
+    "convert",
+    "inspect",
+    "map",
+    "run",
+    "verify",
+    "profiles",
+    "fit-time",
+    "doctor",
+    "setup-lava",
+]
 
 
 @pytest.mark.parametrize("module", ["torch", "lava", "h5py", "numpy", "sklearn", "scipy"])
@@ -105,6 +117,33 @@ def test_inspect_and_map(digits_net: Path) -> None:
     assert "does not fit Loihi 1" in refused
     assert "payload_bits: 5 bits for spikes of input, allowed: 0" in refused
     assert "convert --input bias" in refused
+    assert "smallest system that would do: loihi2, 3 cores on 1 of its 1 chip(s)" in refused
+
+
+@pytest.mark.lava
+def test_map_tells_alternatives_places_and_a_picture(digits_net: Path) -> None:
+    text = cli("map", digits_net, "--picture", "--data", "digits", "--samples", 20, "--seed", 3).stdout
+    for said in ("busiest cores", "what else it could cost", "weights of 4 bits", "chip 0: tiles", "A fc1.lif"):
+        assert said in text
+    content = cli_json("map", digits_net, "--cut", "compiler", "--no-sharing", "--place", "first-fit")
+    assert (content["cut"], content["weight_sharing"], content["placement"]) == ("compiler", False, "first-fit")
+    assert content["placement_cost"]["hop_weighted_spikes"] == 0
+    assert {"busiest_cores", "alternatives", "smallest_system", "binding_utilisation"} <= set(content)
+    assert cli("map", digits_net, "--weight-bits", 9, code=2).stderr
+
+
+@pytest.mark.lava
+def test_run_counts_links_and_timesteps_on_request(digits_net: Path) -> None:
+    content = cli_json("run", digits_net, "--data", "digits", "--samples", 5, "--links", "--per-timestep")
+    assert content["links"] == []
+    for core in content["cores"]:
+        assert {name: sum(values) for name, values in core["per_timestep"].items()} == {
+            name: core[name] for name in core["per_timestep"]
+        }
+    text = cli("run", digits_net, "--data", "digits", "--samples", 5, "--profile", "loihi1", "--links").stdout
+    assert "us a timestep" in text
+    assert "bound by" in text
+    assert "no public figure of static power" in text
 
 
 @pytest.mark.lava

@@ -203,5 +203,12 @@ def test_loihi1_energy_uses_the_published_coefficients() -> None:
     network = chain(2, (6, 5, 3), mode="spikes")
     result = nd.run(network, samples_for(network, 2, count=4))
     content = nd.measure(network, result, nd.map(network, "loihi1")).to_dict()
-    totals, joules = content["totals"], content["energy"]["loihi1"]["joules_per_sample"]
-    assert joules * 4 == pytest.approx(totals["synops"] * 23.6e-12 + totals["neuron_updates"] * 81e-12, rel=1e-12)
+    totals, model = content["totals"], content["energy"]["loihi1"]
+    joules = totals["synops"] * 23.6e-12 + totals["neuron_updates"] * 81e-12
+    assert model["joules_per_sample"] * 4 == pytest.approx(joules, rel=1e-12)
+    lowest = totals["synops"] * 23.6e-12 + totals["neuron_updates"] * 52e-12
+    assert model["lowest_joules_per_sample"] * 4 == pytest.approx(lowest, rel=1e-12)
+    assert sum(model["per_core"]) == pytest.approx(model["joules_per_sample"], rel=1e-12)
+    assert sum(model["per_population"].values()) == pytest.approx(model["joules_per_sample"], rel=1e-12)
+    assert model["static"] == {"joules_per_sample": None, "reason": "no public figure of static power"}
+    assert model["coefficients"]["synop"]["source"].startswith("Davies et al. 2018")

@@ -3,65 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 import pytest
-from helpers import graph
+from helpers import graph, projection, unrolled
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from neuro_deploy.network import FixedProjection, Geometry
+from neuro_deploy.network import FixedProjection
 from neuro_deploy.network.fan_out import ORDERS, Order, axons, dense_fan_out, fan_out_onto, members, placement
-
-
-def _window(rng: np.random.Generator, channels: int) -> tuple[tuple[int, int], int]:
-    start, stop = sorted(rng.choice(channels + 1, 2, replace=False).tolist())
-    return (start, stop), stop - start
-
-
-def projection(seed: int, kind: str | None = None) -> FixedProjection:
-    """Any kind of synapses, or this one, on random windows, with zeros among weights and signs."""
-    rng = np.random.default_rng(seed)
-    kind = kind or str(rng.choice(["dense", "conv2d", "one-to-one", "channel", "height", "width", "space"]))
-    source = tuple(int(n) for n in rng.integers(1, 6, 3))
-    window, taken = _window(rng, source[0])
-    options: dict[str, Any] = {"source_channels": window}
-    size = (taken, *source[1:])
-    if kind == "conv2d":
-        kernel, padding = rng.integers(1, 4, 2), rng.integers(0, 3, 2)
-        kernel = np.minimum(kernel, np.array(source[1:]) + 2 * padding)
-        stride = rng.integers(1, 4, 2)
-        options |= {"stride": tuple(stride.tolist()), "padding": tuple(padding.tolist())}
-        out = (np.array(source[1:]) + 2 * padding - kernel) // stride + 1
-        size, shape = (int(rng.integers(1, 5)), *out.tolist()), (0, taken, *kernel.tolist())
-        shape = (size[0], *shape[1:])
-    elif kind == "dense":
-        size = tuple(int(n) for n in rng.integers(1, 5, 3))
-        shape = (math.prod(size), taken * source[1] * source[2])
-    elif kind == "one-to-one":
-        shape = () if rng.integers(2) else (math.prod(size),)
-    elif kind == "space":
-        shape = (source[1] * source[2],) * 2
-    else:
-        axis = ["channel", "height", "width"].index(kind)
-        length = int(rng.integers(1, 5))
-        shape = (length, size[axis])
-        size = tuple(length if i == axis else n for i, n in enumerate(size))
-    before, after = rng.integers(0, 3, 2).tolist()
-    target = (before + size[0] + after, *size[1:])
-    options["target_channels"] = (before, before + size[0])
-    axial = kind in ("channel", "height", "width", "space")
-    geometry = Geometry("axial" if axial else kind, source, target, axis=kind if axial else None, **options)
-    weight = 2 * rng.integers(-1, 2, shape)
-    sign = rng.integers(-1, 2, math.prod(size)) if rng.integers(2) else None
-    return FixedProjection("a", "b", weight, geometry=geometry, sign=sign)
-
-
-def unrolled(made: FixedProjection, *, effective: bool) -> np.ndarray:
-    weight = np.abs(made.weight.astype(np.int64)) if effective else np.ones(made.weight.shape, np.int64)
-    sign = made.sign if effective else None
-    return (made.geometry.matrix(weight, sign=sign).toarray() != 0).astype(np.int64)
 
 
 @given(st.integers(0, 2**32 - 1), st.sampled_from(ORDERS), st.booleans())

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import neuro_deploy as nd
 from neuro_deploy.errors import FormatError, UsageError
 from neuro_deploy.hardware import load_profile, profile_names
-from neuro_deploy.mapping import check, check_mapping, map_network, unchecked
+from neuro_deploy.mapping import Choice, check, check_mapping, map_network, place, unchecked
 from neuro_deploy.network import FixedNetwork, FixedPopulation, FixedProjection, Geometry, SpikeEncoding
 
 
@@ -41,10 +41,12 @@ def test_mnist_takes_the_five_cores_that_intels_compiler_reported() -> None:
     st.integers(1, 40),
     st.integers(1, 400),
     st.booleans(),
+    st.sampled_from(["fewest", "compiler"]),
+    st.sampled_from(["curve", "first-fit", "random"]),
 )
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 def test_every_mapping_that_fits_passes_the_independent_check(
-    network: FixedNetwork, neurons: int, axons: int, memory: int, blocks: bool
+    network: FixedNetwork, neurons: int, axons: int, memory: int, blocks: bool, cut: str, how: str
 ) -> None:
     limits = {
         "core.neurons": neurons,
@@ -55,7 +57,7 @@ def test_every_mapping_that_fits_passes_the_independent_check(
     if blocks:
         limits |= {"synapse.block": 3, "synapse.block_bits": 10, "core.words_per_axon": 2}
     profile = changed(load_profile("loihi2"), limits | {"system.cores_per_chip": 4, "system.chips": 100})
-    mapping = map_network(network, profile)
+    mapping = place(network, map_network(network, profile, Choice(cut=cut)), how)
     problems = check_mapping(network, mapping)
     if mapping.fits:
         assert problems == []
@@ -63,20 +65,26 @@ def test_every_mapping_that_fits_passes_the_independent_check(
         assert any(limit.used > (limit.limit or 0) for limit in mapping.limits)
 
 
-@given(st.integers(0, 2**31), st.integers(3, 90), st.integers(20, 400), st.integers(8, 200), st.booleans())
-@settings(max_examples=12, deadline=None)
+CHOICES = st.builds(Choice, st.booleans(), st.sampled_from([None, 8, 6, 4]), st.sampled_from(["fewest", "compiler"]))
+
+
+@given(st.integers(0, 2**31), st.integers(3, 90), st.integers(20, 400), st.integers(8, 200), st.booleans(), CHOICES)
+@settings(max_examples=25, deadline=None)
 def test_mappings_of_every_kind_of_synapse_pass_the_independent_check(
-    seed: int, neurons: int, axons: int, memory: int, loihi1: bool
+    seed: int, neurons: int, axons: int, memory: int, loihi1: bool, choice: Choice
 ) -> None:
     limits = {"core.neurons": neurons, "core.input_axons": axons, "core.synapse_memory": memory}
     if loihi1:
         limits |= {"synapse.block": 3, "synapse.block_bits": 10, "core.output_axons": 300, "core.thresholds": 20}
     profile = changed(load_profile("loihi2"), limits | {"system.cores_per_chip": 4, "system.chips": 1000})
     network = graph(seed)
-    mapping = map_network(network, profile)
+    mapping = place(network, map_network(network, profile, choice))
     allowed = [problem for problem in check_mapping(network, mapping) if ", allowed: " not in problem]
     assert allowed == []
     assert mapping.fits == (not check_mapping(network, mapping))
+
+
+UNSHARED = Choice(shared=False)
 
 
 def _axial(axis: str, shape: tuple[int, int, int], length: int) -> FixedNetwork:
@@ -94,7 +102,7 @@ def test_channels_that_see_a_position_stand_together_on_a_core() -> None:
     """8 x 8 positions, 16 channels: an axon has 16 synapses in 4 words; cut by planes it would take a word for one."""
     network = _axial("channel", (16, 8, 8), 16)
     profile = changed(load_profile("loihi2"), {"core.synapse_memory": 2 * 16 * 4})
-    mapping = map_network(network, profile)
+    mapping = map_network(network, profile, UNSHARED)
     assert mapping.fits
     assert {(core.order, core.neurons) for core in mapping.cores} == {("channels last", 32)}
     assert mapping.cores[1].used["input_axons"] == 32
@@ -105,17 +113,21 @@ def test_channels_that_see_a_position_stand_together_on_a_core() -> None:
 
 def test_rows_of_a_plane_stand_together_where_synapses_run_along_the_width() -> None:
     network = _axial("width", (6, 4, 8), 8)
-    mapping = map_network(network, changed(load_profile("loihi2"), {"core.synapse_memory": 4 * 8 * 2}))
+    mapping = map_network(network, changed(load_profile("loihi2"), {"core.synapse_memory": 4 * 8 * 2}), UNSHARED)
     assert mapping.fits
     assert {(core.order, core.neurons) for core in mapping.cores} == {("channels first", 32)}
     assert {core.used["synapse_memory"] for core in mapping.cores} == {64}
 
 
-def test_shared_weights_are_stored_once_per_position() -> None:
-    network = _axial("channel", (3, 5, 7), 4)
-    (core,) = map_network(network, load_profile("loihi2")).cores
+def test_weights_are_stored_once_per_position_or_once_per_core() -> None:
+    network, loihi2 = _axial("channel", (3, 5, 7), 4), load_profile("loihi2")
+    (core,) = map_network(network, loihi2, UNSHARED).cores
     assert core.used["input_axons"] == core.used["synapse_memory"] == 3 * 5 * 7
-    assert "stored once per position" in map_network(network, load_profile("loihi2")).to_dict()["assumptions"][0]
+    assert "stored once per position" in map_network(network, loihi2, UNSHARED).to_dict()["assumptions"][0]
+    shared = map_network(network, loihi2)
+    assert shared.cores[0].used["synapse_memory"] == 3
+    assert shared.cores[0].used["input_axons"] == 2
+    assert "stored once per core" in shared.to_dict()["assumptions"][0]
 
 
 def test_relays_need_room_for_their_payload() -> None:
@@ -127,9 +139,10 @@ def test_relays_need_room_for_their_payload() -> None:
 
 def test_a_network_too_large_to_unroll_is_checked_in_part_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     network = graph(0)
-    mapping = map_network(network, load_profile("loihi2"))
+    mapping = map_network(network, load_profile("loihi2"), UNSHARED)
     assert unchecked(network) is None
     monkeypatch.setattr(check, "MAX_SYNAPSES", 1000)
+    assert unchecked(network, map_network(network, load_profile("loihi2"))) is None
     assert "synapses are too many to unroll (more than 1,000)" in str(unchecked(network))
     assert check_mapping(network, mapping) == []
     missing = replace(mapping, cores=mapping.cores[1:])
@@ -149,7 +162,7 @@ def test_hala_point_is_as_large_as_intel_says() -> None:
 
 def test_a_population_of_a_million_neurons_is_mapped_without_unrolling() -> None:
     network = _axial("channel", (64, 128, 128), 64)
-    mapping = map_network(network, load_profile("hala-point"))
+    mapping = map_network(network, load_profile("hala-point"), UNSHARED)
     assert mapping.fits
     assert sum(core.neurons for core in mapping.cores) == 2**20
     assert mapping.utilisation()["synapse_memory"]["mean"] > 0.8
