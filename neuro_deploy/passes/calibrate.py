@@ -25,10 +25,10 @@ from neuro_deploy.passes.trial import Outcome, synaptic_sums, tried
 
 CLIPS = tuple(2.0 ** (i / 6) for i in range(10))
 """How far the largest weights are clipped, at most to a third: candidates. Our own: finer ones change little."""
-BUDGET = 2**33
-"""Additions of one dense run over the samples: with more, fewer samples are taken. Our own: some seconds a run."""
-FEWEST = 4
-"""Samples that are taken at least."""
+BUDGET = 2**31
+"""Additions of one dense run over the samples: with more, fewer samples are taken. Our own: about a second a run."""
+FEWEST, MOST = 4, 256
+"""Samples that are taken at least and at most. Our own: more of the digits choose no other scales that matter."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +53,7 @@ class Calibration:
     def chosen(self) -> npt.NDArray[np.generic]:
         """As many samples, evenly spread, as the budget allows."""
         dense = sum(p.geometry.additions(p.weight.shape) for p in self.network.projections) * self.network.timesteps
-        count = int(np.clip(BUDGET // max(dense, 1), FEWEST, len(self.x)))
+        count = int(min(np.clip(BUDGET // max(dense, 1), FEWEST, MOST), len(self.x)))
         return self.x[np.unique(np.linspace(0, len(self.x) - 1, count).astype(np.int64))]
 
     @cached_property
@@ -84,12 +84,13 @@ class Calibration:
 
 @dataclass(frozen=True, eq=False)
 class Try:
-    """A population at some scale, what came of it, and its error."""
+    """A population at some scale, what came of it, its error, and its synaptic input, (samples, T or 1, neurons)."""
 
     scale: Scale
     fixed: Fixed
     outcome: Outcome | None = None
     error: float = 0.0
+    a_in: IntArray | None = None
 
 
 def attempt(calibration: Calibration, intake: Intake, scale: Scale, fixed: Fixed, sent: dict[str, IntArray]) -> Try:
@@ -98,7 +99,7 @@ def attempt(calibration: Calibration, intake: Intake, scale: Scale, fixed: Fixed
     a_in = synaptic_sums(intake.population.neurons, fixed.projections, sent, fixed.bounds.a_in)
     host = None if intake.current is None else calibration.host(scale, intake)
     outcome = tried(fixed.population, a_in, host, timesteps)
-    return Try(scale, fixed, outcome, error_of(intake.population, calibration.targets[name], scale, outcome))
+    return Try(scale, fixed, outcome, error_of(intake.population, calibration.targets[name], scale, outcome), a_in)
 
 
 def error_of(population: Population, target: Target, scale: Scale, outcome: Outcome) -> float:
@@ -114,7 +115,7 @@ def error_of(population: Population, target: Target, scale: Scale, outcome: Outc
     return float(np.mean((want - got) ** 2) / (want.var() or 1.0))
 
 
-def corrected(calibration: Calibration, intake: Intake, found: Try, sent: dict[str, IntArray]) -> Try:
+def corrected(calibration: Calibration, intake: Intake, found: Try) -> Try:
     """The same with biases that make up, on the mean, for what rounding and truncation took away.
 
     What is missing on the mean: ``k z`` of the float network less the synaptic input and the bias of the integers, and
@@ -122,7 +123,8 @@ def corrected(calibration: Calibration, intake: Intake, found: Try, sent: dict[s
     """
     population, scale = intake.population, found.scale
     target, fixed = calibration.targets[population.name], found.fixed
-    a_in = synaptic_sums(population.neurons, fixed.projections, sent, fixed.bounds.a_in)
+    a_in = found.a_in
+    assert a_in is not None  # noqa: S101  # it has been tried
     missing = scale.of_neurons * target.mean - fixed.population.bias - a_in.mean(axis=(0, 1))
     missing = missing + (0.0 if found.outcome is None else found.outcome.lost / UNIT)
     shared = {row_axis(p.geometry) for p in intake.synapses} - {"neuron"}

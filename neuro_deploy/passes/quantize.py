@@ -251,7 +251,7 @@ class _Quantizing:
             found = attempt(self.calibration, intake, scale, fixed, sent)
             yield found
             if intake.current is None and not has_own_units(intake.synapses):
-                yield self.proven(intake, corrected(self.calibration, intake, found, sent)) or found
+                yield self.proven(intake, corrected(self.calibration, intake, found)) or found
 
     def proven(self, intake: Intake, found: Try) -> Try | None:
         """A candidate with the bounds of its changed biases; None where they no longer hold."""

@@ -54,7 +54,8 @@ def per_row(projection: Projection | FixedProjection, each: FloatArray) -> Float
     if row_axis(geometry) == "neuron":
         return here[:, None] if geometry.kind == "dense" else here
     rows = here.reshape(geometry.target_window)[_PLACES[row_axis(geometry)]].reshape(-1)
-    return rows.reshape(-1, *[1] * (projection.weight.ndim - 1))
+    spread: FloatArray = rows.reshape(-1, *[1] * (projection.weight.ndim - 1))
+    return spread
 
 
 def per_neuron(projection: Projection, rows: FloatArray, neurons: int, fill: float) -> FloatArray:

@@ -62,9 +62,9 @@ class Scale:
         return self.k if self.each is None else self.each
 
 
-def bias_register(population: Population) -> Register:
+def bias_register(kind: str) -> Register:
     """The register of that kind of population's bias."""
-    return RELAY if population.kind == "relay" else BIAS
+    return RELAY if kind == "relay" else BIAS
 
 
 def largest_scale(
@@ -83,7 +83,7 @@ def largest_scale(
     most = max(float(np.abs(bias).max(initial=0.0)), current)
     up, down = (room * 2.0**exponent for room in rooms_of_weights(synapses, levels))
     limits = {"positive weights": up, "negative weights": down}
-    limits["bias"] = _ratio(bias_register(population).high, most)
+    limits["bias"] = _ratio(bias_register(population.kind).high, most)
     if population.kind == "lif":
         limits["threshold"] = THRESHOLD.high / float(np.max(population.tau * population.v_threshold))
     if has_own_units(synapses):
@@ -199,7 +199,7 @@ def whole_threshold(population: Population, scale: Scale, unit: FloatArray) -> I
 
 def whole_bias(population: Population, scaled: FloatArray) -> IntArray:
     """``k b`` as mantissas inside the register: (neurons,), int64."""
-    register = bias_register(population)
+    register = bias_register(population.kind)
     mantissa: IntArray = np.clip(np.rint(scaled), register.low, register.high).astype(np.int64)
     return mantissa
 
