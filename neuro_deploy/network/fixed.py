@@ -143,12 +143,18 @@ class FixedProjection:
         """``source -> target``."""
         return f"{self.source} -> {self.target}"
 
-    @property
+    @cached_property
     def weight_bits(self) -> int:
-        """Bits of the smallest signed even register that holds every weight; odd weights take one more."""
-        low, high = int(self.weight.min()), int(self.weight.max())
-        step = 1 if np.any(self.weight % 2) else 2
-        return next(bits for bits in range(1, 10) if -(step << bits >> 1) <= low and high < step << bits >> 1)
+        """Bits of the smallest register that holds every weight, once a common power of two is taken out.
+
+        As Lava counts ``num_weight_bits``: weights of one sign need none for it.
+        """
+        common = int(np.bitwise_or.reduce(np.abs(self.weight.astype(np.int64)).reshape(-1), initial=0))
+        step = max(common & -common, 1)
+        low, high = int(self.weight.min()) // step, int(self.weight.max()) // step
+        if low >= 0 or high <= 0:
+            return max(high, -low, 1).bit_length()
+        return max(high.bit_length(), (-low - 1).bit_length()) + 1
 
     @property
     def max_delay(self) -> int:
