@@ -16,8 +16,8 @@ def conversion(path: str, report: Conversion) -> None:
     rows = report.to_dict()["populations"]
     unproven = [row["name"] for row in rows if row["covered_by"] != "proof"]
     states = "all states proven below 2^23" if not unproven else "states below 2^23 by proof where not named below"
-    columns = ("population", "scale", "limited by", "bits", "exponent", "filled", "clipped", "threshold")
-    states_of = ("worst |u|", "worst |v|", "seen |v|")
+    columns = ("population", "scale", "limited by", "bits", "exponent", "clipped", "threshold")
+    states_of = ("worst |v|", "seen |v|")
     rates = ("rate float", "fixed", "spikes differ")
     table(
         f"{path}: {states}",
@@ -29,10 +29,8 @@ def conversion(path: str, report: Conversion) -> None:
                 row["limited_by"],
                 _span(row["bits"]),
                 _span(row["exponents"]),
-                row["weight_bits"],
                 percent(row["clipped"], 2),
                 between(row["threshold"]),
-                row["worst_u"],
                 row["worst_v"],
                 row["seen_v"],
                 percent(row.get("firing_rate_float")),

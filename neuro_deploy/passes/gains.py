@@ -21,10 +21,10 @@ def exponent_of(projection: Projection, wanted: FloatArray, largest: float = 0.0
     Raises:
         RangeError: weights beyond what the largest exponent reaches.
     """
-    size = np.abs(wanted[wanted != 0])
+    size = np.abs(wanted[of.within(wanted)])
     if not size.size:
         return 0
-    top = max(float(size.max()), largest)
+    top = max(float(size.max()), largest if of.bits > 1 else 0.0)
     exponent = int(np.ceil(np.log2(top / (of.top * of.clip)) - 1e-9))
     if of.clip == 1.0 and np.all(is_power_of_two(wanted)):
         exponent = max(exponent, int(np.log2(size.min())) - int(np.log2(of.step)))

@@ -53,6 +53,11 @@ class Levels:
         whole: IntArray = np.clip(np.rint(wanted / self.step), self.low, self.high).astype(np.int64) * self.step
         return whole
 
+    def within(self, wanted: FloatArray) -> npt.NDArray[np.bool_]:
+        """Where weights are other than 0, and of a sign that these levels have."""
+        some: npt.NDArray[np.bool_] = ((wanted > 0) & (self.high > 0)) | ((wanted < 0) & (self.low < 0))
+        return some
+
     def clipped(self, wanted: FloatArray) -> int:
         """How many weights lie beyond the ends by more than rounding moves them."""
         q = wanted / self.step
