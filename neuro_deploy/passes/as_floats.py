@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -50,6 +50,8 @@ class AsFloats:
             ]
             projections = [Projection("input", entry, encoding.weight), *projections]
             encoding = encoding.integers
+        elif isinstance(encoding, GradedEncoding):
+            populations, projections = _in_units(populations, projections, encoding)
         if not isinstance(encoding, GradedEncoding):
             encoding = GradedEncoding(encoding.shape, levels=1)
         return Network(tuple(populations), tuple(projections), network.timesteps, encoding)
@@ -74,6 +76,24 @@ def _projection(fixed: FixedProjection) -> Projection:
     weight = fixed.weight.astype(np.float64) * 2.0**fixed.weight_exp
     sign = None if fixed.sign is None else np.asarray(fixed.sign, np.int8)
     return Projection(fixed.source, fixed.target, weight, fixed.geometry, sign)
+
+
+def _in_units(
+    populations: list[Population], projections: list[Projection], encoding: GradedEncoding
+) -> tuple[list[Population], list[Projection]]:
+    """The first layer in the units of samples, ``x = low + scale q``: ``W q + b = (W / scale) x + b - W low / scale``."""
+    entry, made = populations[0].name, {p.name: p for p in populations}
+    changed = []
+    for each in projections:
+        projection = each
+        if each.source == entry:
+            projection = replace(each, weight=each.weight / encoding.scale)
+            low = each.geometry.apply(projection.weight, encoding.low)
+            bias = made[each.target].bias.copy()
+            bias[each.geometry.targets] -= low if each.sign is None else low * each.sign
+            made[each.target] = _with_bias(made[each.target], bias)
+        changed.append(projection)
+    return list(made.values()), changed
 
 
 def _with_bias(population: Population, bias: np.ndarray) -> Population:

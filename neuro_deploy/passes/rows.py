@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -25,6 +26,14 @@ def row_axis(geometry: Geometry) -> str:
     if geometry.kind in ("dense", "one-to-one"):
         return "neuron"
     return geometry.axis or "channel"
+
+
+def rows_of(projection: Projection) -> FloatArray:
+    """The weights by rows, (rows, weights of each); one weight for all is a row for every neuron of the window."""
+    weight = projection.weight
+    if projection.geometry.kind == "one-to-one":
+        return np.broadcast_to(weight, math.prod(projection.geometry.target_window))[:, None]
+    return weight.reshape(len(weight), -1)
 
 
 def groups(population: Population, synapses: Sequence[Projection]) -> IntArray | None:

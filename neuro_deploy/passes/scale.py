@@ -32,7 +32,7 @@ from neuro_deploy.errors import RangeError
 from neuro_deploy.network import Population, Projection
 from neuro_deploy.numerics.registers import BIAS, NEVER, RELAY, THRESHOLD, IntArray, Register
 from neuro_deploy.passes.levels import FloatArray, Levels
-from neuro_deploy.passes.rows import groups, per_neuron
+from neuro_deploy.passes.rows import groups, per_neuron, rows_of
 
 UNIT = 64
 """States stand shifted left by 6."""
@@ -114,16 +114,13 @@ def channel_scale(
         return scale
     most = np.full(population.neurons, np.inf)
     for projection, of in zip(synapses, levels, strict=True):
-        rows = projection.weight.reshape(len(projection.weight), -1)
+        rows = rows_of(projection)
         signed = None if projection.sign is None else np.ones(1, np.int8)
         ends = np.array([_ends(row, signed) for row in rows])
-        with np.errstate(divide="ignore"):
-            limit = np.min(np.where(ends > 0, np.asarray(of.ends) / ends, np.inf), axis=1)
+        limit = np.minimum(*(_ratios(np.broadcast_to(of.ends[i], len(ends)), ends[:, i]) for i in (0, 1)))
         most = np.minimum(most, per_neuron(projection, limit, population.neurons, np.inf))
-    with np.errstate(divide="ignore"):
-        own = np.minimum(
-            BIAS.high / np.abs(bias), THRESHOLD.high / (population.tau * np.asarray(population.v_threshold))
-        )
+    firing = population.tau * np.asarray(population.v_threshold)
+    own = np.minimum(_ratios(np.full(bias.shape, float(BIAS.high)), np.abs(bias)), THRESHOLD.high / firing)
     if has_own_units(synapses):
         own = np.maximum(own, most / OWN_UNITS)
     each = np.minimum(np.minimum(most, own), scale.k * APART)
@@ -202,6 +199,12 @@ def whole_bias(population: Population, scaled: FloatArray) -> IntArray:
     register = bias_register(population.kind)
     mantissa: IntArray = np.clip(np.rint(scaled), register.low, register.high).astype(np.int64)
     return mantissa
+
+
+def _ratios(limit: FloatArray, value: FloatArray) -> FloatArray:
+    """As ``_ratio``, of arrays."""
+    some = (value > 0) & (limit > 0)
+    return np.divide(limit, value, out=np.full(value.shape, np.inf), where=some)
 
 
 def _ratio(limit: float, value: float) -> float:

@@ -68,11 +68,10 @@ def test_the_forward_of_training_is_what_engines_run_of_a_mixer(norm: str, tau: 
         forward.reals += 0.2 * noise * forward.learned
     forward.keep_within()
     after = assert_forward_is_what_engines_run(forward, LEVELS)
-    changed = [np.any(a.weight != b.weight) for a, b in zip(before.projections, after.projections, strict=True)]
     relays = {p.name for p in before.populations if p.kind == "relay"}
-    assert all(
-        change is not np.bool_(p.source in relays) for change, p in zip(changed, before.projections, strict=True)
-    )
+    changed = {p.name: np.any(p.weight != q.weight) for p, q in zip(before.projections, after.projections, strict=True)}
+    assert sum(changed.values()) > len(changed) / 3
+    assert not any(change for name, change in changed.items() if name.partition(" -> ")[0] in relays)
 
 
 def test_training_begins_with_the_integers_of_the_conversion(trained: Trained) -> None:
@@ -148,7 +147,7 @@ def test_what_cannot_be_fine_tuned_is_refused(trained: Trained, tmp_path: Path) 
         nd.finetune(tmp_path / "current.net", data)
     with pytest.raises(DataError, match="has no labels"):
         nd.finetune(trained.checkpoint, Data("samples", nd.load_data("digits").x))
-    with pytest.raises(DataError, match="labels have shape"):
+    with pytest.raises(DataError, match="labels go from 12 to 12; the network has 10 classes"):
         nd.finetune(trained.checkpoint, Data("samples", nd.load_data("digits").x, np.full(360, 12)))
     with pytest.raises(UsageError, match="0 epochs"):
         nd.finetune(trained.checkpoint, "digits", epochs=0)
