@@ -23,7 +23,7 @@ from neuro_deploy.engines.running import run
 from neuro_deploy.errors import RangeError, UsageError
 from neuro_deploy.hardware import HardwareProfile
 from neuro_deploy.mapping import map_network
-from neuro_deploy.network import FixedNetwork, Network
+from neuro_deploy.network import FixedNetwork, Network, weight_bytes
 from neuro_deploy.passes.levels import FEWEST, MOST
 from neuro_deploy.progress import Progress
 from neuro_deploy.training.data import Data
@@ -46,11 +46,6 @@ class Budget:
     def __post_init__(self) -> None:
         if not 0 <= self.max_loss <= 100:
             raise UsageError(f"--max-loss is {self.max_loss:g} points; 0 to 100 are allowed")
-
-
-def synapse_bits(network: FixedNetwork) -> int:
-    """Bits of all weights as a chip stores them: one for every synapse, shared ones too; indices come on top."""
-    return sum(int(p.fan_out.sum()) * p.weight_bits for p in network.projections)
 
 
 def search(
@@ -143,7 +138,7 @@ class _Search:
             "weight_bits": dict(bits),
             "accuracy": result.accuracy(self.data.y),
             "loss": round(self.loss(network), 4),
-            "synapse_bytes": -(-synapse_bits(network) // 8),
+            "synapse_bytes": weight_bytes(network),
             "cores": len(mapping.cores),
             "profile": self.budget.profile.name,
         }

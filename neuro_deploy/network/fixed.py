@@ -304,6 +304,12 @@ class FixedNetwork:
         return encoded.reshape(*encoded.shape[:-1], *self.population(self.entry).shape)
 
 
+def weight_bytes(network: FixedNetwork) -> int:
+    """Bytes of all weights as a chip stores them: one for every synapse, shared ones too; indices come on top."""
+    bits = sum(int(p.fan_out.sum()) * p.weight_bits for p in network.projections)
+    return -(-bits // 8)
+
+
 def _one_or_range(parameter: IntArray) -> int | list[int]:
     low, high = int(parameter.min()), int(parameter.max())
     return low if low == high else [low, high]

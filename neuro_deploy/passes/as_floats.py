@@ -81,7 +81,7 @@ def _projection(fixed: FixedProjection) -> Projection:
 def _in_units(
     populations: list[Population], projections: list[Projection], encoding: GradedEncoding
 ) -> tuple[list[Population], list[Projection]]:
-    """The first layer in the units of samples, ``x = low + scale q``: ``W q + b = (W / scale) x + b - W low / scale``."""
+    """The first layer in the units of samples, x = low + scale q: W q + b = (W / scale) x + b - W low / scale."""
     entry, made = populations[0].name, {p.name: p for p in populations}
     changed = []
     for each in projections:

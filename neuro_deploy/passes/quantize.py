@@ -23,11 +23,13 @@ from neuro_deploy.network import (
 from neuro_deploy.network.bounds import Sent
 from neuro_deploy.numerics.registers import STATE_LIMIT, WEIGHT_EXPONENT, IntArray
 from neuro_deploy.passes.calibrate import CLIPS, Calibration, Try, attempt, corrected
+from neuro_deploy.passes.compensate import compensated
 from neuro_deploy.passes.fixing import Fixed, Synapses, fixed_at
 from neuro_deploy.passes.fixing import excess as excess_of
 from neuro_deploy.passes.grid import Grid
 from neuro_deploy.passes.intake import Intake, by_bias, is_chain
 from neuro_deploy.passes.levels import MOST, FloatArray, Levels, WeightBits, bits_of, check_bits, levels
+from neuro_deploy.passes.quantized import Quantized
 from neuro_deploy.passes.report import STATES, QuantizedPopulation, check_resolution, report_of
 from neuro_deploy.passes.rows import groups
 from neuro_deploy.passes.scale import (
@@ -45,19 +47,6 @@ SHRINK = 1.0001
 """A little more than needed, so that rounding does not undo it."""
 MARGIN = 2.0
 """States that calibration alone keeps within 24 bits may grow so many times beyond those seen. Our own."""
-
-
-@dataclass(frozen=True, eq=False)
-class Quantized:
-    """What quantization gives. synapses: of every projection of the network, in its order. biases: real, by name.
-
-    reports: what was done to each population.
-    """
-
-    network: FixedNetwork
-    reports: tuple[QuantizedPopulation, ...]
-    synapses: tuple[Synapses, ...]
-    biases: dict[str, npt.NDArray[np.float64]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -230,6 +219,9 @@ class _Quantizing:
         for found in self.candidates(intake, sent):
             best = found if best is None or found.error < best.error else best
         assert best is not None  # noqa: S101  # the first candidate is one, or an error says why not
+        rounded = compensated(best.fixed, sent)
+        for found in () if rounded is None else self.tried(intake, best.scale, rounded, sent):
+            best = found if found.error < best.error else best
         return best
 
     def candidates(self, intake: Intake, sent: dict[str, IntArray]) -> Iterator[Try]:
@@ -248,14 +240,22 @@ class _Quantizing:
             if clip > 1.0 and key in seen and self.chain is False:
                 continue
             seen.add(key)
-            found = attempt(self.calibration, intake, scale, fixed, sent)
+            yield from self.tried(intake, scale, fixed, sent)
+
+    def tried(self, intake: Intake, scale: Scale, fixed: Fixed, sent: dict[str, IntArray]) -> Iterator[Try]:
+        """A population at a scale, and with corrected biases; as far as its states are as sure as they were."""
+        assert self.calibration is not None  # noqa: S101
+        found = self.proven(intake, attempt(self.calibration, intake, scale, fixed, sent))
+        if found is not None:
             yield found
             if intake.current is None and not has_own_units(intake.synapses):
                 yield self.proven(intake, corrected(self.calibration, intake, found)) or found
 
     def proven(self, intake: Intake, found: Try) -> Try | None:
-        """A candidate with the bounds of its changed biases; None where they no longer hold."""
+        """A candidate with the bounds of what changed in it; None where they no longer hold."""
         population = found.fixed.population
+        if intake.current is not None:
+            return found
         bounds = population_bounds(
             population, reach(population, found.fixed.projections, self.sent), self.network.timesteps
         )

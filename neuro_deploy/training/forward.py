@@ -30,7 +30,7 @@ from neuro_deploy.network import (
 )
 from neuro_deploy.network import Projection as FloatProjection
 from neuro_deploy.numerics.registers import ACTIVATION_SHIFT, DECAY_UNITY, FLOAT32_EXACT, STATE_LIMIT
-from neuro_deploy.passes.quantize import Quantized
+from neuro_deploy.passes.quantized import Quantized
 from neuro_deploy.passes.scale import bias_register
 
 UNIT = 1 << ACTIVATION_SHIFT

@@ -13,7 +13,7 @@ from neuro_deploy.errors import DataError, UsageError
 from neuro_deploy.network import FixedNetwork, GradedEncoding, Network, state_bounds
 from neuro_deploy.passes.fixing import excess
 from neuro_deploy.passes.float_states import float_states
-from neuro_deploy.passes.quantize import Quantized
+from neuro_deploy.passes.quantized import Quantized
 from neuro_deploy.progress import Progress, silent
 from neuro_deploy.training.forward import FixedForward, exact_in
 
