@@ -33,15 +33,17 @@ def main() -> None:
     """Make every table and put it into its place."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--golden", default=str(Path(__file__).parents[2] / "shared" / "golden" / "mixer"))
-    golden = Path(parser.parse_args().golden)
+    parser.add_argument("--only", choices=("mlp", "mixer", "goldens"), help="one part; all, if not told")
+    told = parser.parse_args()
+    golden = Path(told.golden)
     with tempfile.TemporaryDirectory() as folder:
-        for model in ("mlp", "mixer"):
+        for model in ("mlp", "mixer") if told.only is None else {told.only} & {"mlp", "mixer"}:
             checkpoint = Path(folder, f"{model}.pt")
             nd.train(model, "digits", checkpoint, seed=SEED)
             place(model, HEAD, bits_table(checkpoint))
             if model == "mlp":
                 place("auto", AUTO, auto_table(checkpoint))
-        if golden.is_dir():
+        if golden.is_dir() and told.only in (None, "goldens"):
             place("goldens", GOLDEN, golden_table(golden, Path(folder)))
 
 

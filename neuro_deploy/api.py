@@ -206,7 +206,7 @@ def finetune(  # noqa: PLR0913  # one argument per option of the command
     skip: Skip = "relay",
     token_norm: str = "multiply",  # noqa: S107
     epochs: int = 15,
-    seconds: float = 120.0,
+    seconds: float = 100.0,
     seed: int = 0,
     progress: Progress = silent,
 ) -> tuple[FixedNetwork, Conversion]:

@@ -18,7 +18,7 @@ def finetune(
     weight_bits: Annotated[int, typer.Option(metavar="N", min=1, max=8, help="Bits of every weight.")] = 4,
     scale: options.Scale = "population",
     epochs: Annotated[int, typer.Option(metavar="N", min=1, max=1_000_000, help="Times through the samples.")] = 15,
-    time_limit: Annotated[float, typer.Option(metavar="S", min=1, help="No epoch begins that would end later.")] = 120,
+    time_limit: Annotated[float, typer.Option(metavar="S", min=1, help="No epoch begins that would end later.")] = 100,
     seed: Annotated[int, typer.Option(help="The same seed gives the same integers.", min=0, max=2**32 - 1)] = 0,
     timesteps: options.Timesteps = None,
     input: Annotated[InputMode, typer.Option(help="As for convert; a NetX file keeps its own.")] = InputMode.graded,

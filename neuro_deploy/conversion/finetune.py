@@ -18,6 +18,9 @@ from neuro_deploy.passes.as_floats import AsFloats
 from neuro_deploy.progress import Progress
 from neuro_deploy.training.data import Data
 
+COARSE_RATE = 0.03
+"""Learning rate where weights have one bit, which must move far to change. Our own, tried on digits."""
+
 if TYPE_CHECKING:
     from neuro_deploy.training.tuning import Tuned, Tuning
 
@@ -39,8 +42,9 @@ def finetuned(
     network, exact, settings = _source(source, settings, timesteps)
     from neuro_deploy.training.tuning import Tuning, tune
 
-    wanted = Tuning(**tuning)
     quantized = settings.quantize(fit.x, progress).quantized(network)
+    coarse = any(each.learned and each.levels.bits == 1 for each in quantized.synapses)
+    wanted = replace(Tuning(**tuning), learning_rate=COARSE_RATE) if coarse else Tuning(**tuning)
     before = run(quantized.network, held_out.x, progress=progress).accuracy(held_out.y)
     tuned = tune(quantized, network, fit.x, fit.y, wanted, progress)
     conversion = compared(Conversion(quantized.reports), Networks(network, exact, tuned.network), held_out, progress)

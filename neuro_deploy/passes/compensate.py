@@ -51,7 +51,7 @@ def compensated(fixed: Fixed, sent: Mapping[str, IntArray]) -> Fixed | None:
 
 
 def _inputs(each: Synapses) -> int:
-    return each.wanted[0].size
+    return int(each.wanted[0].size)
 
 
 def _together(synapses: Sequence[Synapses], sent: Mapping[str, IntArray]) -> list[Synapses]:

@@ -204,7 +204,8 @@ def whole_bias(population: Population, scaled: FloatArray) -> IntArray:
 def _ratios(limit: FloatArray, value: FloatArray) -> FloatArray:
     """As ``_ratio``, of arrays."""
     some = (value > 0) & (limit > 0)
-    return np.divide(limit, value, out=np.full(value.shape, np.inf), where=some)
+    ratios: FloatArray = np.divide(limit, value, out=np.full(value.shape, np.inf), where=some)
+    return ratios
 
 
 def _ratio(limit: float, value: float) -> float:

@@ -35,10 +35,10 @@ class Tuning:
     """
 
     epochs: int = 15
-    learning_rate: float = 0.01
+    learning_rate: float = 0.003
     weight_decay: float = 0.0
-    noise: float = 0.1
-    seconds: float = 120.0
+    noise: float = 0.15
+    seconds: float = 100.0
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -48,8 +48,9 @@ class Tuning:
 
 @dataclass(frozen=True, eq=False)
 class Tuned:
-    """The network after fine-tuning. accuracies (0..1), losses: on what it learns from, before and after each epoch.
+    """The network after fine-tuning.
 
+    accuracies: on what it learns from, 0..1; losses: on noisy copies of that; before, and after each epoch.
     kept: the epoch whose integers these are, 0 for those before. stopped: whether the time was up before all epochs.
     """
 
@@ -70,8 +71,8 @@ def tune(
 ) -> Tuned:
     """Fine-tune a network on samples, from the real numbers that it was rounded from. source: the float network.
 
-    Of the integers after each epoch, and of those before, the ones with the smallest loss on the samples are kept whose
-    states are as surely within 24 bits as they were.
+    Of the integers after each epoch, and of those before, the ones with the smallest loss on noisy copies of the
+    samples are kept whose states are as surely within 24 bits as they were.
 
     Raises:
         DataError: samples or labels that do not fit. UnsupportedError: delays, or currents that decay.
@@ -105,8 +106,9 @@ class _Tuner:
         self.teacher = torch.softmax(torch.tensor(teacher * (TEACHER_SPREAD / wide if wide else 1.0)), dim=1)
         self.teacher = self.teacher.to(self.forward.dtype)
         with torch.no_grad():
-            self.gain = TEACHER_SPREAD / max(float(self._outputs().std()), 1e-9)
+            self.gain = TEACHER_SPREAD / max(float(self._outputs(self.inputs).std()), 1e-9)
         self.generator = torch.Generator().manual_seed(tuning.seed)
+        self.tested = self._noisy(self.inputs)
 
     def run(self, progress: Progress) -> Tuned:
         tuning, start = self.tuning, time.monotonic()
@@ -149,9 +151,9 @@ class _Tuner:
         noise = reach * torch.randn(inputs.shape, generator=self.generator)
         return torch.clamp(torch.round(inputs + noise), encoding.first, encoding.levels)
 
-    def _outputs(self) -> torch.Tensor:
+    def _outputs(self, inputs: torch.Tensor) -> torch.Tensor:
         with torch.no_grad():
-            return torch.cat([self.forward(part) for part in torch.split(self.inputs, EVALUATED)])
+            return torch.cat([self.forward(part) for part in torch.split(inputs, EVALUATED)])
 
     def _loss(self, outputs: torch.Tensor, labels: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
         logits = outputs * self.gain
@@ -159,10 +161,9 @@ class _Tuner:
         return 0.5 * hard + 0.5 * torch.nn.functional.cross_entropy(logits, teacher)
 
     def _evaluated(self) -> tuple[float, float]:
-        """Accuracy and loss on the samples."""
-        outputs = self._outputs()
-        right = (outputs.argmax(dim=1) == self.labels).double().mean()
-        return float(right), float(self._loss(outputs, self.labels, self.teacher))
+        """Accuracy on the samples, and loss on noisy copies of them."""
+        right = (self._outputs(self.inputs).argmax(dim=1) == self.labels).double().mean()
+        return float(right), float(self._loss(self._outputs(self.tested), self.labels, self.teacher))
 
     def _teacher(self, source: Network, x: npt.NDArray[np.generic]) -> FloatArray:
         """What the float network gives: (samples, classes)."""

@@ -91,7 +91,7 @@ def tuned(network: Network, seed: int, **changes: float) -> FixedNetwork:
     data = few("train")
     assert data.y is not None
     quantized = Quantize(weight_bits=1, samples=data.x).quantized(network)
-    return tune(quantized, network, data.x, data.y, Tuning(seed=seed, epochs=3, **changes)).network  # type: ignore[arg-type]
+    return tune(quantized, network, data.x, data.y, Tuning(seed=seed, epochs=3, learning_rate=0.03, **changes)).network  # type: ignore[arg-type]
 
 
 def test_the_same_seed_gives_the_same_integers_and_another_seed_others(trained: Trained) -> None:
