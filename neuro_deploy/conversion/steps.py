@@ -17,7 +17,7 @@ from neuro_deploy.errors import UnsupportedError
 from neuro_deploy.network import FixedNetwork, Network, Population, gathered
 from neuro_deploy.numerics.cuba import decayed
 from neuro_deploy.numerics.registers import BIAS_EXPONENT
-from neuro_deploy.passes.float_states import float_states
+from neuro_deploy.passes.float_states import float_states, in_steps
 from neuro_deploy.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -150,8 +150,8 @@ def _threshold(population: Population, neuron: int) -> np.float64:
 
 def _of_network(network: Network, population: Population, x: Array, where: Place) -> float:
     """u of the float network just before it fires or not."""
-    units = network.encoding.model_units(x)
-    found = {p.name: z for p, z, _ in float_states(network, units if units.ndim == 3 else units[:, None])}
+    sequence = in_steps(network.encoding.model_units(x), network.timesteps)
+    found = {p.name: z for p, z, _ in float_states(network, sequence)}
     z = gathered(network, found, axis=2)[population.name][0, :, where[2]]
     z = np.broadcast_to(z, (network.timesteps,)) if len(z) == 1 else z
     return _u(z, population.tau, float(_threshold(population, where[2])), where[1])

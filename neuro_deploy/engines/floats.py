@@ -6,9 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from neuro_deploy.engines.base import RunResult
-from neuro_deploy.errors import DataError
 from neuro_deploy.network import Network, gathered
-from neuro_deploy.passes.float_states import float_states
+from neuro_deploy.passes.float_states import float_states, in_steps
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -23,9 +22,7 @@ def run_floats(network: Network, x: npt.ArrayLike, *, record_spikes: bool = Fals
     outputs: (samples, classes) float64, z of the readout averaged over the timesteps.
     """
     samples = np.asarray(x, np.float64)
-    if samples.ndim == 3 and samples.shape[1] != network.timesteps:
-        raise DataError(f"samples have {samples.shape[1]} timesteps, the network runs {network.timesteps}")
-    sequence = samples if samples.ndim == 3 else samples[:, None]
+    sequence = in_steps(samples, network.timesteps)
     parts = network.separated
     spikes: dict[str, FloatArray] = {}
     outputs: FloatArray = np.zeros((len(samples), 0))

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from neuro_deploy.network import Network, Population, gathered
 from neuro_deploy.numerics.registers import IntArray
 from neuro_deploy.passes.fixing import Fixed
-from neuro_deploy.passes.float_states import float_states
+from neuro_deploy.passes.float_states import float_states, in_steps
 from neuro_deploy.passes.intake import Intake
 from neuro_deploy.passes.levels import FloatArray
 from neuro_deploy.passes.rows import row_axis
@@ -60,7 +60,7 @@ class Calibration:
     def inputs(self) -> IntArray:
         """What is sent in: (samples, T or 1, features), whole numbers."""
         encoded = self.network.encoding.encode(self.chosen)
-        return encoded if encoded.ndim == 3 else encoded[:, None]
+        return in_steps(encoded, self.network.timesteps)
 
     @cached_property
     def targets(self) -> dict[str, Target]:

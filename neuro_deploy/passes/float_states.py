@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
+from neuro_deploy.errors import DataError
 from neuro_deploy.network import Network, Population, Projection
 from neuro_deploy.passes.levels import FloatArray
 
@@ -18,6 +20,17 @@ class FloatState(NamedTuple):
     population: Population
     z: FloatArray
     sent: FloatArray
+
+
+def in_steps(values: npt.NDArray[Any], timesteps: int) -> npt.NDArray[Any]:
+    """Samples, (samples, features) or (samples, T, features), as (samples, T or 1, features).
+
+    Raises:
+        DataError: samples of another T.
+    """
+    if values.ndim == 3 and values.shape[1] != timesteps:
+        raise DataError(f"samples have {values.shape[1]} timesteps, the network runs {timesteps}")
+    return values if values.ndim == 3 else values[:, None]
 
 
 def float_states(network: Network, sequence: FloatArray) -> Iterator[FloatState]:

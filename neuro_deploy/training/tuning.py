@@ -12,7 +12,7 @@ import torch
 from neuro_deploy.errors import DataError, UsageError
 from neuro_deploy.network import FixedNetwork, GradedEncoding, Network, state_bounds
 from neuro_deploy.passes.fixing import excess
-from neuro_deploy.passes.float_states import float_states
+from neuro_deploy.passes.float_states import float_states, in_steps
 from neuro_deploy.passes.quantized import Quantized
 from neuro_deploy.progress import Progress, silent
 from neuro_deploy.training.forward import FixedForward, exact_in
@@ -167,8 +167,7 @@ class _Tuner:
 
     def _teacher(self, source: Network, x: npt.NDArray[np.generic]) -> FloatArray:
         """What the float network gives: (samples, classes)."""
-        units = source.encoding.model_units(x)
-        sequence = units if units.ndim == 3 else units[:, None]
+        sequence = in_steps(source.encoding.model_units(x), source.timesteps)
         found = []
         for part in np.array_split(sequence, -(-len(sequence) // EVALUATED)):
             *_, last = float_states(source, part)
