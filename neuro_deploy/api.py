@@ -212,8 +212,8 @@ def finetune(  # noqa: PLR0913  # one argument per option of the command
 ) -> tuple[FixedNetwork, Conversion]:
     """Quantize a checkpoint, or a NetX file anew, and let its integers learn on the fixed-point arithmetic itself.
 
-    data: labelled samples; every fifth is held out, and the report speaks of those. seconds: no epoch is begun that
-    would end later. The same seed gives the same integers, unless the time is up first (the report tells). Engines run
+    data: labelled samples; every fifth is held out, and the report speaks of those. seconds: from the first choice of
+    scales on; no epoch is begun that would end later. The same seed gives the same integers, unless the time is up first (the report tells). Engines run
     them exactly as the training computed them.
 
     Raises:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,11 +43,13 @@ def finetuned(
     network, exact, settings = _source(source, settings, timesteps)
     from neuro_deploy.training.tuning import Tuning, tune
 
+    start = time.monotonic()
     quantized = settings.quantize(fit.x, progress).quantized(network)
     coarse = any(each.learned and each.levels.bits == 1 for each in quantized.synapses)
     wanted = replace(Tuning(**tuning), learning_rate=COARSE_RATE) if coarse else Tuning(**tuning)
+    left = max(wanted.seconds - (time.monotonic() - start), 1e-3)
     before = run(quantized.network, held_out.x, progress=progress).accuracy(held_out.y)
-    tuned = tune(quantized, network, fit.x, fit.y, wanted, progress)
+    tuned = tune(quantized, network, fit.x, fit.y, replace(wanted, seconds=left), progress)
     conversion = compared(Conversion(quantized.reports), Networks(network, exact, tuned.network), held_out, progress)
     conversion = replace(
         conversion,
