@@ -213,8 +213,8 @@ def finetune(  # noqa: PLR0913  # one argument per option of the command
     """Quantize a checkpoint, or a NetX file anew, and let its integers learn on the fixed-point arithmetic itself.
 
     data: labelled samples; every fifth is held out, and the report speaks of those. seconds: from the first choice of
-    scales on; no epoch is begun that would end later. The same seed gives the same integers, unless the time is up first (the report tells). Engines run
-    them exactly as the training computed them.
+    scales on; no epoch is begun that would end later. The same seed gives the same integers, unless the time is up
+    first (the report tells). Engines run them exactly as the training computed them.
 
     Raises:
         as ``convert`` and ``load``; DataError: no labels, or samples that do not fit; UnsupportedError: a NetX file
