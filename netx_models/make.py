@@ -31,12 +31,12 @@ def make(model: str) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         checkpoint = Path(folder, f"{name}.pt")
         nd.train(model, "digits", checkpoint, seed=SEED)
-        network, report = nd.convert(checkpoint, calibrate=data)
+        network, report = nd.convert(checkpoint, evaluate=data)
     form = nd.save(network, FOLDER / f"{name}.net")
     return {
         "commands": [
             f"neuro-deploy train {model} --data digits -o {name}.pt --seed {SEED}",
-            f"neuro-deploy convert {name}.pt -o {name}.net --calibrate digits",
+            f"neuro-deploy convert {name}.pt -o {name}.net",
         ],
         "format": form,
         "sha256": sha256(FOLDER / f"{name}.net"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -13,10 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from neuro_deploy import counters, netx
+from neuro_deploy.conversion import Budget, Settings, converted, finetuned, steps
 from neuro_deploy.engines import RunResult, get_engine
-from neuro_deploy.engines.base import RECORDABLE, merge, run_whole
 from neuro_deploy.engines.compare import FIELDS, Agreement, Divergence, Verification, compare
-from neuro_deploy.engines.floats import run_floats
+from neuro_deploy.engines.running import run
 from neuro_deploy.errors import UsageError
 from neuro_deploy.files import check_writable, make_folder, sha256, write_bytes, write_json
 from neuro_deploy.hardware import HardwareProfile, load_profile, profile_names, save_profile
@@ -27,7 +27,9 @@ from neuro_deploy.mapping.report import report
 from neuro_deploy.network import FixedNetwork, Network
 from neuro_deploy.network.topology import check_timesteps
 from neuro_deploy.numerics.registers import MAX_WIDTH
-from neuro_deploy.passes import Conversion, InputMode, Quantize, Skip, differing, fidelity, lowered, warnings
+from neuro_deploy.passes import Conversion, InputMode, Skip, lowered
+from neuro_deploy.passes.levels import WeightBits
+from neuro_deploy.passes.quantize import ScaleMode
 from neuro_deploy.progress import Progress, silent
 from neuro_deploy.training.data import Data, load_data, take_part
 from neuro_deploy.training.recipes import RECIPES
@@ -44,6 +46,7 @@ __all__ = [
     "check",
     "convert",
     "explain",
+    "finetune",
     "inspect",
     "inspect_model",
     "load",
@@ -146,64 +149,93 @@ def lower(
     return lowered(checkpoint_graph(source, timesteps), skip, token_norm)
 
 
-def convert(
+def convert(  # noqa: PLR0913  # one argument per option of the command
     source: str | Path,
     *,
     calibrate: Samples | None = None,
+    evaluate: Samples | None = None,
     timesteps: int | None = None,
     input: InputMode = "graded",
     skip: Skip = "relay",
     token_norm: str = "multiply",  # noqa: S107
+    weight_bits: WeightBits | Literal["auto"] = 8,
+    scale: ScaleMode = "population",
+    max_loss: float = 0.5,
+    profile: str | HardwareProfile = "loihi2",
+    say: Callable[[dict[str, Any]], None] | None = None,
     progress: Progress = silent,
 ) -> tuple[FixedNetwork, Conversion]:
-    """Read a checkpoint and quantize it: 8-bit even weights, one scale per population, proven to stay in 24 bits.
+    """Read a checkpoint and quantize it: even weights of 1 to 8 bits, one scale per population, states within 24 bits.
 
-    calibrate: samples on which the float and the fixed network are then compared; with labels (a Data) also their
-    accuracies. input: "graded" sends pixels as graded spikes, "bias" puts the first layer's current into its bias.
-    skip, token_norm: as ``lower``.
+    calibrate: samples by which scales are chosen: those whose spikes come nearest to the float network's. evaluate:
+    samples on which the float and the fixed network are then compared, those of calibrate if not told; with labels (a
+    Data) also their accuracies. input: "graded" sends pixels as graded spikes, "bias" puts the first layer's current
+    into its bias. skip, token_norm: as ``lower``. weight_bits: of all weights, or by projection ``"source -> target"``
+    (8 where not named), or "auto": lowered where it costs least, until ``max_loss`` points of accuracy on the samples
+    of calibrate are spent; say: is then told each point of the curve, with the cores of profile. scale: one per
+    "population", or one per output "channel", with thresholds per neuron.
 
     Raises:
-        as ``lower``; RangeError: numbers that do not fit however they are scaled; DataError: unusable samples.
+        as ``lower``; RangeError: numbers that do not fit however they are scaled; DataError: unusable samples;
+        UsageError: bits beyond 1..8, of projections that do not exist, or "auto" without samples.
     """
-    from neuro_deploy.frontends.source import checkpoint_graph
-
-    graph = checkpoint_graph(source, timesteps)
-    network = lowered(graph, skip, token_norm)
-    fixed, populations = Quantize(input)(network)
-    conversion = Conversion(populations)
-    if calibrate is not None:
-        data = calibrate if isinstance(calibrate, Data) else Data("samples", np.asarray(calibrate))
-        exact = lowered(graph, skip) if token_norm != "multiply" else None  # noqa: S105
-        conversion = _compared(conversion, network, exact, fixed, data, progress)
-    meta = {
-        "tool": f"neuro-deploy {__version__}",
-        "source": {"file": Path(source).name, "sha256": sha256(source)},
-        "conversion": {"input": input, "skip": skip, "token_norm": token_norm},
-        "quantization": conversion.to_dict(),
-    }
-    return replace(fixed, meta=meta), conversion
-
-
-def _compared(
-    conversion: Conversion, network: Network, exact: Network | None, fixed: FixedNetwork, data: Data, progress: Progress
-) -> Conversion:
-    """The report with what came of it on samples. exact: the checkpoint's own, where gains are rounded in network."""
-    wanted = run(network, data.x, record=("spikes",), progress=progress)
-    got = run(fixed, data.x, record=("spikes",), progress=progress)
-    truth = wanted if exact is None else run(exact, data.x, progress=progress)
-    changed = differing(truth.predictions, got.predictions)
-    shifted = None if exact is None else differing(truth.predictions, wanted.predictions)
-    relays = any(population.kind == "relay" for population in network.populations)
-    return replace(
-        conversion,
-        fidelity=fidelity(fixed, wanted.spikes, got.spikes),
-        accuracy_float=truth.accuracy(data.y),
-        accuracy_fixed=got.accuracy(data.y),
-        accuracy_shifted=None if exact is None else wanted.accuracy(data.y),
-        differing_predictions=changed,
-        differing_predictions_shifted=shifted,
-        warnings=warnings(changed, shifted, got.samples, relays=relays),
+    budget = None
+    if weight_bits == "auto":
+        if calibrate is None:
+            raise UsageError("weight bits are searched on samples", hint="--calibrate D, such as --calibrate digits")
+        budget = Budget(max_loss, load_profile(profile) if isinstance(profile, str) else profile, say)
+    bits = 8 if isinstance(weight_bits, str) else weight_bits
+    data = _samples(calibrate)
+    return converted(
+        source,
+        Settings(input, skip, token_norm, bits, scale),
+        calibrate=data,
+        evaluate=data if evaluate is None else _samples(evaluate),
+        budget=budget,
+        timesteps=timesteps,
+        progress=progress,
     )
+
+
+def finetune(  # noqa: PLR0913  # one argument per option of the command
+    source: str | Path,
+    data: str | Data,
+    *,
+    weight_bits: WeightBits = 4,
+    scale: ScaleMode = "population",
+    timesteps: int | None = None,
+    input: InputMode = "graded",
+    skip: Skip = "relay",
+    token_norm: str = "multiply",  # noqa: S107
+    epochs: int = 15,
+    seconds: float = 100.0,
+    seed: int = 0,
+    progress: Progress = silent,
+) -> tuple[FixedNetwork, Conversion]:
+    """Quantize a checkpoint, or a NetX file anew, and let its integers learn on the fixed-point arithmetic itself.
+
+    data: labelled samples; every fifth is held out, and the report speaks of those. seconds: from the first choice of
+    scales on; no epoch is begun that would end later. The same seed gives the same integers, unless the time is up
+    first (the report tells). Engines run them exactly as the training computed them.
+
+    Raises:
+        as ``convert`` and ``load``; DataError: no labels, or samples that do not fit; UnsupportedError: a NetX file
+        with delays, or neurons that are not those of the paper.
+    """
+    samples = load_data(data, "all") if isinstance(data, str) else data
+    return finetuned(
+        source,
+        Settings(input, skip, token_norm, weight_bits, scale),
+        fit=take_part(samples, "train"),
+        held_out=take_part(samples, "test"),
+        tuning={"epochs": epochs, "seconds": seconds, "seed": seed},
+        timesteps=timesteps,
+        progress=progress,
+    )
+
+
+def _samples(given: Samples | None) -> Data | None:
+    return given if given is None or isinstance(given, Data) else Data("samples", np.asarray(given))
 
 
 def load(path: str | Path, *, timesteps: int | None = None) -> FixedNetwork:
@@ -308,40 +340,6 @@ def save(network: FixedNetwork, path: str | Path) -> Literal["chain", "graph"]:
         reader, or has no place in the file. FileError: the file cannot be written.
     """
     return netx.save(network, path)
-
-
-def run(
-    network: FixedNetwork | Network,
-    x: npt.ArrayLike,
-    *,
-    engine: str = "native",
-    record: Collection[str] = (),
-    progress: Progress = silent,
-    **options: Any,
-) -> RunResult:
-    """Run samples: a fixed network on an engine, a float network in float64.
-
-    record: any of "spikes", "u", "v". options: ``time_limit`` (lava); ``device``, ``memory`` in bytes (native).
-
-    Raises:
-        DataError: samples that do not fit the network's input.
-        EngineError and its kind: what the engine could not do.
-    """
-    if not set(record) <= set(RECORDABLE):
-        raise UsageError(f"record is {list(record)}; any of {', '.join(RECORDABLE)} is wanted")
-    if isinstance(network, Network):
-        if engine != "native" or options:
-            raise UsageError(f"a float network runs in float64, not on {engine} with {options}")
-        return run_floats(network, network.encoding.model_units(x), record_spikes="spikes" in record)
-    runner = get_engine(engine, **options)
-    inputs = network.encode(x)
-    size = runner.batch or len(inputs)
-    results = []
-    for start in range(0, len(inputs), size):
-        progress(f"running on {engine}", start, len(inputs))
-        results.append(run_whole(runner, network, inputs[start : start + size], record))
-    progress(f"running on {engine}", len(inputs), len(inputs))
-    return merge(results)
 
 
 def explain(network: FixedNetwork, **options: Any) -> list[dict[str, Any]]:
@@ -454,7 +452,8 @@ def verify(
     """Run the same samples several times and compare spikes, u and v of every population, exactly.
 
     against: names of engines, or paths of other ``.net`` files, which ``engine`` then runs. source: a checkpoint,
-    converted anew with the file's settings and run as well.
+    converted anew with the file's settings and run as well, unless that took samples or fine-tuning of its own; its
+    torch model, its float network and this network are then compared step by step (``.steps``), which never fails.
 
     Raises:
         as ``run`` and ``load``; UsageError: nothing to compare with, or networks that cannot be compared.
@@ -465,8 +464,9 @@ def verify(
         if name == engine:
             raise UsageError(f"{engine} compared with itself says nothing", hint="--against reference,lava,slayer")
     others = {name: load(name, timesteps=network.timesteps) if name in files else network for name in against}
-    if source is not None:
-        others[str(source)] = convert(source, timesteps=network.timesteps, **_settings(network))[0]
+    again = source is not None and _repeated(network, source, progress)
+    if source is not None and again:
+        others[str(source)] = again
     if not others:
         raise UsageError("nothing to verify against", hint="--against reference,lava,slayer")
     limits = {"lava": {"time_limit": time_limit}}
@@ -478,14 +478,28 @@ def verify(
         got = run(other, x, engine=name, record=FIELDS, progress=progress, **limits.get(name, {}))
         agreements[label], divergence = compare(network, want, got, label, other)
         divergences += [divergence] if divergence else []
-    return Verification(want.samples, engine, agreements, divergences[0] if divergences else None)
+    chain = () if source is None else steps(network, source, x, progress)
+    told = tuple(step.to_dict() for step in chain)
+    return Verification(want.samples, engine, agreements, divergences[0] if divergences else None, told)
 
 
-def _settings(network: FixedNetwork) -> dict[str, Any]:
-    """How a file was converted: the arguments of ``convert``, as far as it says so."""
+def _repeated(network: FixedNetwork, source: str | Path, progress: Progress) -> FixedNetwork | None:
+    """The source converted anew as the file was; None where that takes samples that are not built in."""
     said = network.meta.get("conversion")
-    wanted = ("input", "skip", "token_norm")
-    return {key: str(said[key]) for key in wanted if key in said} if isinstance(said, dict) else {}
+    name = said.get("calibrate") if isinstance(said, dict) else None
+    if isinstance(said, dict) and (said.get("finetuned") or name not in (None, "digits")):
+        return None
+    data = None if name is None else load_data(name, "train")
+    settings = Settings.of(said)
+    return converted(
+        source,
+        settings,
+        calibrate=data,
+        evaluate=None,
+        budget=None,
+        timesteps=network.timesteps,
+        progress=progress,
+    )[0]
 
 
 def profiles() -> list[HardwareProfile]:

@@ -61,7 +61,7 @@ def _walk(
     trained = api.train(way.model, "digits", checkpoint, seed=seed, epochs=way.epochs, progress=progress)
     data = api.load_data("digits")
     tell("convert: fold batch norms, quantize to 8-bit weights, write a NetX file")
-    network, conversion = api.convert(checkpoint, calibrate=data, progress=progress)
+    network, conversion = api.convert(checkpoint, evaluate=data, progress=progress)
     form = api.save(network, net)
     network = api.load(net)
     tell(f"map to {profile} cores")

@@ -32,3 +32,7 @@ TokenNorm = Annotated[
         help="Batch norm per token before a residual: multiply, or shift:K (K signed powers of two per gain).",
     ),
 ]
+Scale = Annotated[
+    Literal["population", "channel"],
+    typer.Option("--scale", help="One scale per population, or per output channel (thresholds per neuron)."),
+]

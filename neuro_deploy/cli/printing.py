@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, TextIO
+from typing import Any, Literal, TextIO
 
 import typer
 from rich import box
@@ -195,6 +195,19 @@ def whole_numbers(text: str | None, option: str) -> list[int] | None:
     if not all(part.strip().isdecimal() and int(part) > 0 for part in parts):
         raise typer.BadParameter(f"{text!r}: whole numbers above 0 with commas between are wanted", param_hint=option)
     return [int(part) for part in parts]
+
+
+def bits(text: str, option: str = "--weight-bits") -> int | Literal["auto"]:
+    """``"4"`` -> 4, or ``"auto"``.
+
+    Raises:
+        typer.BadParameter: anything else.
+    """
+    if text == "auto":
+        return "auto"
+    if not text.isdecimal() or not 1 <= int(text) <= 8:
+        raise typer.BadParameter(f"{text!r}: 1 to 8, or auto, is wanted", param_hint=option)
+    return int(text)
 
 
 def bytes_of(text: str, option: str = "--memory") -> int:

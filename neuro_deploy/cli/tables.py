@@ -5,50 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from neuro_deploy.cli.conversion_tables import between, steps
 from neuro_deploy.cli.printing import energy, error_line, few, line, percent, table
 
 if TYPE_CHECKING:
-    from neuro_deploy.api import Conversion, Finding, HardwareProfile, Verification
-
-
-def conversion(path: str, report: Conversion) -> None:
-    """The report of a conversion."""
-    rows = report.to_dict()["populations"]
-    columns = ("population", "scale", "limited by", "bits used", "threshold", "worst |u|", "worst |v|", "spikes differ")
-    table(
-        f"{path}: 8-bit weights, one scale per population, all states proven below 2^23",
-        columns,
-        [
-            (
-                row["name"],
-                row["scale"],
-                row["limited_by"],
-                row["weight_bits"],
-                row["threshold"],
-                row["worst_u"],
-                row["worst_v"],
-                percent(row.get("differing_spikes"), 2),
-            )
-            for row in rows
-        ],
-    )
-    for row in rows:
-        if row["detached"]:
-            line(
-                f"{row['name']}: {row['detached']:,} neurons have so small a gain that their synapses are left out "
-                "(docs/numerics.md)"
-            )
-    shifted = report.differing_predictions_shifted is not None
-    if report.fidelity and shifted:
-        line("spikes differ: from those of the float network with its norms as shifts")
-    if report.accuracy_float is not None and report.accuracy_fixed is not None:
-        between = f"with norms as shifts {percent(report.accuracy_shifted, 2)}, " if shifted else ""
-        line(f"accuracy: float {percent(report.accuracy_float, 2)}, {between}fixed {percent(report.accuracy_fixed, 2)}")
-    if report.differing_predictions is not None:
-        by_shifts = f" (with norms as shifts alone: {percent(report.differing_predictions_shifted)})" if shifted else ""
-        line(f"predictions other than the float network's: {percent(report.differing_predictions)}{by_shifts}")
-    for warning in report.warnings:
-        error_line(f"warning: {warning}")
+    from neuro_deploy.api import Finding, HardwareProfile, Verification
 
 
 def network(path: str, summary: dict[str, Any], *, every: bool = True) -> None:
@@ -64,7 +25,7 @@ def network(path: str, summary: dict[str, Any], *, every: bool = True) -> None:
         "populations",
         ("population", "kind", "shape", "threshold", "current decay", "voltage decay", "bias from", "to"),
         [
-            (p["name"], p["kind"], "x".join(str(n) for n in p["shape"]), *(_between(p.get(key)) for key in keys))
+            (p["name"], p["kind"], "x".join(str(n) for n in p["shape"]), *(between(p.get(key)) for key in keys))
             for p in few(summary["populations"], every=every)
         ],
     )
@@ -90,10 +51,6 @@ def network(path: str, summary: dict[str, Any], *, every: bool = True) -> None:
     ]
     for what in hidden:
         line(f"... {len(summary[what]):,} {what} in all (--all shows them)")
-
-
-def _between(value: Any) -> Any:
-    return f"{value[0]:,}..{value[1]:,}" if isinstance(value, list) else value
 
 
 def metrics(content: dict[str, Any], output: str | None) -> None:
@@ -171,6 +128,7 @@ def verification(outcome: Verification) -> None:
                 f"{label}: {name} has scale {theirs:,.6g}, not {ours:,.6g}: weights are rounded to other multiples, so "
                 "that spikes may differ"
             )
+    steps(outcome.steps)
     if outcome.first_divergence is None:
         line("spikes, u and v are equal in every population")
     else:

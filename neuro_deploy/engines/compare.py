@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -59,12 +59,16 @@ class Agreement:
 
 @dataclass(frozen=True)
 class Verification:
-    """The outcome of ``verify``: ok only where spikes, u and v of every population agree in every engine."""
+    """The outcome of ``verify``: ok only where spikes, u and v of every population agree in every engine.
+
+    steps: float model, float network, fixed network: what each step of the conversion changes, as plain data.
+    """
 
     samples: int
     reference: str
     engines: dict[str, Agreement] = field(default_factory=dict)
     first_divergence: Divergence | None = None
+    steps: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def ok(self) -> bool:

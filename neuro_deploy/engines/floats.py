@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import numpy.typing as npt
 
 from neuro_deploy.engines.base import RunResult
-from neuro_deploy.errors import DataError
-from neuro_deploy.network import Network, Population, Projection, gathered
+from neuro_deploy.network import Network, gathered
+from neuro_deploy.passes.float_states import float_states, in_steps
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -24,24 +22,15 @@ def run_floats(network: Network, x: npt.ArrayLike, *, record_spikes: bool = Fals
     outputs: (samples, classes) float64, z of the readout averaged over the timesteps.
     """
     samples = np.asarray(x, np.float64)
-    if samples.ndim == 3 and samples.shape[1] != network.timesteps:
-        raise DataError(f"samples have {samples.shape[1]} timesteps, the network runs {network.timesteps}")
-    sequence = samples if samples.ndim == 3 else samples[:, None]
+    sequence = in_steps(samples, network.timesteps)
     parts = network.separated
-    spikes: dict[str, FloatArray] = {parts.populations[0].name: sequence}
+    spikes: dict[str, FloatArray] = {}
     outputs: FloatArray = np.zeros((len(samples), 0))
-    for population in parts.populations[1:]:
-        z = np.broadcast_to(population.bias, (len(samples), 1, population.neurons))
-        for projection in parts.inputs_of(population.name):
-            z = z + _synaptic_input(projection, spikes[projection.source])
+    for population, z, sent in float_states(network, sequence):
         if population.kind == "readout":
             outputs = np.broadcast_to(z, (len(samples), network.timesteps, population.neurons)).mean(axis=1)
-        elif population.kind == "relay":
-            spikes[population.name] = z
-        else:
-            spikes[population.name] = _lif(
-                population, np.broadcast_to(z, (len(samples), network.timesteps, population.neurons))
-            )
+        elif population.kind == "lif":
+            spikes[population.name] = sent
     shaped = {
         p.name: spikes[p.name].astype(np.uint8).reshape(-1, network.timesteps, *p.shape)
         for p in parts.populations
@@ -56,21 +45,3 @@ def run_floats(network: Network, x: npt.ArrayLike, *, record_spikes: bool = Fals
         counts={n: s.sum(axis=0, dtype=np.int64).reshape(network.timesteps, -1) for n, s in fired.items()},
         spikes=fired if record_spikes else {},
     )
-
-
-def _synaptic_input(projection: Projection, spikes: FloatArray) -> FloatArray:
-    """z through one projection. spikes: (samples, T or 1, sources). Returns (samples, T or 1, targets)."""
-    z = np.zeros((*spikes.shape[:2], math.prod(projection.geometry.target)))
-    sums = projection.geometry.apply(projection.weight, spikes)
-    z[..., projection.geometry.targets] = sums if projection.sign is None else sums * projection.sign
-    return z
-
-
-def _lif(population: Population, z: FloatArray) -> FloatArray:
-    spikes = np.zeros(z.shape)
-    u = np.zeros_like(z[:, 0])
-    for t in range(z.shape[1]):
-        u = u + (z[:, t] - u) / population.tau
-        spikes[:, t] = u >= population.v_threshold
-        u = np.where(spikes[:, t] > 0, 0.0, u)
-    return spikes

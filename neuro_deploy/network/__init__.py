@@ -10,7 +10,7 @@ from neuro_deploy.network.bounds import (
     state_bounds,
 )
 from neuro_deploy.network.encoding import BiasEncoding, GradedEncoding, InputEncoding, SpikeEncoding
-from neuro_deploy.network.fixed import FixedNetwork, FixedPopulation, FixedProjection, Kind
+from neuro_deploy.network.fixed import FixedNetwork, FixedPopulation, FixedProjection, Kind, weight_bytes
 from neuro_deploy.network.floats import Network, Population, Projection
 from neuro_deploy.network.geometry import AXES, KINDS, Axis, Geometry, SynapseKind
 from neuro_deploy.network.separate import gathered
@@ -40,4 +40,5 @@ __all__ = [
     "reach",
     "sent_by_relay",
     "state_bounds",
+    "weight_bytes",
 ]

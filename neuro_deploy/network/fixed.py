@@ -143,12 +143,18 @@ class FixedProjection:
         """``source -> target``."""
         return f"{self.source} -> {self.target}"
 
-    @property
+    @cached_property
     def weight_bits(self) -> int:
-        """Bits of the smallest signed even register that holds every weight; odd weights take one more."""
-        low, high = int(self.weight.min()), int(self.weight.max())
-        step = 1 if np.any(self.weight % 2) else 2
-        return next(bits for bits in range(1, 10) if -(step << bits >> 1) <= low and high < step << bits >> 1)
+        """Bits of the smallest register that holds every weight, once a common power of two is taken out.
+
+        As Lava counts ``num_weight_bits``: weights of one sign need none for it.
+        """
+        common = int(np.bitwise_or.reduce(np.abs(self.weight.astype(np.int64)).reshape(-1), initial=0))
+        step = max(common & -common, 1)
+        low, high = int(self.weight.min()) // step, int(self.weight.max()) // step
+        if low >= 0 or high <= 0:
+            return max(high, -low, 1).bit_length()
+        return max(high.bit_length(), (-low - 1).bit_length()) + 1
 
     @property
     def max_delay(self) -> int:
@@ -296,6 +302,12 @@ class FixedNetwork:
         """
         encoded = self.encoding.encode(x)
         return encoded.reshape(*encoded.shape[:-1], *self.population(self.entry).shape)
+
+
+def weight_bytes(network: FixedNetwork) -> int:
+    """Bytes of all weights as a chip stores them: one for every synapse, shared ones too; indices come on top."""
+    bits = sum(int(p.fan_out.sum()) * p.weight_bits for p in network.projections)
+    return -(-bits // 8)
 
 
 def _one_or_range(parameter: IntArray) -> int | list[int]:

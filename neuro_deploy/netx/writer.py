@@ -5,6 +5,7 @@ Before anything is written, the stock reader is emulated on every matrix; a matr
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -42,8 +43,12 @@ def write(network: FixedNetwork, path: str | Path) -> None:
         if spatial:
             blocks.flatten_block(network.populations[0].shape).export_hdf5(chain.create_group("1"))
         for index, projection in enumerate(layers, start=1 + spatial):
-            block = blocks.dense_block(projection, _with_hardware_threshold(network.population(projection.target)))
-            block.export_hdf5(chain.create_group(str(index)))
+            population = _with_hardware_threshold(network.population(projection.target))
+            group = chain.create_group(str(index))
+            blocks.dense_block(projection, _with_one_threshold(population)).export_hdf5(group)
+            if population.threshold.ndim:
+                del group["neuron/vThMant"]
+                group.create_dataset("neuron/vThMant", data=population.threshold.astype(np.int32))
         write_meta(network, file)
 
 
@@ -69,6 +74,11 @@ def _with_hardware_threshold(population: FixedPopulation) -> FixedPopulation:
         population.u_decay,
         population.v_decay,
     )
+
+
+def _with_one_threshold(population: FixedPopulation) -> FixedPopulation:
+    """SLAYER's blocks take one threshold; where neurons have their own, they are written in its place."""
+    return replace(population, threshold=population.threshold.max()) if population.threshold.ndim else population
 
 
 def _export_input(network: FixedNetwork, group: h5py.Group) -> None:

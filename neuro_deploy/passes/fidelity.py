@@ -35,7 +35,9 @@ class Conversion:
     fidelity: fixed against the float network that was quantized. accuracy_float: of the checkpoint's exact network.
     accuracy_shifted: of that with the gains of its norms as powers of two (``--token-norm shift:K``), still float.
     differing_predictions, differing_predictions_shifted: shares of the samples on which the fixed and the shifted
-    network predict another class than the exact one. warnings: what a person should know, with what to try.
+    network predict another class than the exact one. first_difference: the first population whose spikes differ.
+    accuracy_finetuned: after fine-tuning; accuracy_fixed is then that before. finetuning: how it went. curve: what a
+    search for fewer bits went through. warnings: what a person should know, with what to try.
     """
 
     populations: tuple[QuantizedPopulation, ...]
@@ -45,6 +47,10 @@ class Conversion:
     accuracy_shifted: float | None = None
     differing_predictions: float | None = None
     differing_predictions_shifted: float | None = None
+    first_difference: str | None = None
+    accuracy_finetuned: float | None = None
+    finetuning: Mapping[str, Any] | None = None
+    curve: tuple[Mapping[str, Any], ...] | None = None
     warnings: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
@@ -57,6 +63,10 @@ class Conversion:
             "accuracy_shifted": self.accuracy_shifted,
             "differing_predictions": self.differing_predictions,
             "differing_predictions_shifted": self.differing_predictions_shifted,
+            "first_difference": self.first_difference,
+            "accuracy_finetuned": self.accuracy_finetuned,
+            "finetuning": None if self.finetuning is None else dict(self.finetuning),
+            "curve": None if self.curve is None else [dict(point) for point in self.curve],
             "warnings": list(self.warnings),
         }
 

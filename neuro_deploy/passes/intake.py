@@ -10,7 +10,7 @@ import numpy as np
 from neuro_deploy.errors import UnsupportedError
 from neuro_deploy.network import Network, Population, Projection
 from neuro_deploy.numerics.powers import is_power_of_two
-from neuro_deploy.passes.scale import FloatArray
+from neuro_deploy.passes.levels import FloatArray
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,6 +8,9 @@ so weights become ``k w``, the bias ``k b``, the decay ``4096 / tau``. k is free
 neuron. On the chip all of it stands shifted left by 6, and v takes every whole number; ``v > vThMant << 6`` is
 ``v >= (vThMant << 6) + 1``. So k is chosen such that ``64 k tau v_threshold = 64 vThMant + 1`` exactly.
 
+k may also differ between output channels, ``k_c``: rows of weights, biases and thresholds are then multiplied by their
+own (``--scale channel``). What a readout adds up is compared between its neurons, so that it has one k.
+
 What a relay sends is k times its value, so k is not free there: a population fed by a relay of scale ``k'`` sees its
 value times ``k / k'``. See quantize.py for how the scales of such populations are tied.
 
@@ -27,51 +30,60 @@ import numpy.typing as npt
 
 from neuro_deploy.errors import RangeError
 from neuro_deploy.network import Population, Projection
-from neuro_deploy.numerics.registers import BIAS, NEVER, RELAY, THRESHOLD, WEIGHT, IntArray, Register
+from neuro_deploy.numerics.registers import BIAS, NEVER, RELAY, THRESHOLD, IntArray, Register
+from neuro_deploy.passes.levels import FloatArray, Levels
+from neuro_deploy.passes.rows import groups, per_neuron, rows_of
 
-FloatArray = npt.NDArray[np.float64]
 UNIT = 64
 """States stand shifted left by 6."""
 OWN_UNITS = 4.0
 """How far k gives way to neurons of small gains: two bits of the weights."""
-SIGNED = min(WEIGHT.high, -WEIGHT.low)
-"""The largest weight of either sign: rows that are subtracted turn -256 into 256, which has no place."""
+APART = 2.0**10
+"""How far the scales of a population's channels may lie apart: a channel of tiny weights needs no more."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Scale:
-    """k, and what keeps it from being larger."""
+    """k, and what keeps it from being larger. each: k of every neuron, (neurons,), where they differ; k its least."""
 
     k: float
     limited_by: str
+    each: FloatArray | None = None
+
+    def __truediv__(self, divisor: float | FloatArray) -> Scale:
+        if self.each is None:
+            return Scale(self.k / float(divisor), self.limited_by)
+        each = self.each / divisor
+        return Scale(float(each.min()), self.limited_by, each)
+
+    @property
+    def of_neurons(self) -> FloatArray | float:
+        """One k, or that of every neuron."""
+        return self.k if self.each is None else self.each
 
 
-def bias_register(population: Population) -> Register:
+def bias_register(kind: str) -> Register:
     """The register of that kind of population's bias."""
-    return RELAY if population.kind == "relay" else BIAS
+    return RELAY if kind == "relay" else BIAS
 
 
 def largest_scale(
     population: Population,
     synapses: Sequence[Projection],
+    levels: Sequence[Levels],
     bias: FloatArray,
     current: float,
     exponent: int,
-    symmetric: bool,
 ) -> Scale:
     """The largest k for which weights, bias (or a current that enters as bias) and threshold fit their registers.
 
-    synapses: those that meet spikes or the input. exponent: the largest that their weights may have.
-    symmetric: weights stay within 254, either sign.
+    synapses: those that meet spikes or the input. levels: of each one's weights. exponent: the largest that their
+    weights may have.
     """
-    highest = max((_largest(p.weight, p.sign) for p in synapses), default=0.0)
-    lowest = max((_largest(-p.weight, p.sign) for p in synapses), default=0.0)
     most = max(float(np.abs(bias).max(initial=0.0)), current)
-    limits = {
-        "positive weights": _ratio(WEIGHT.high << exponent, highest),
-        "negative weights": _ratio((SIGNED if symmetric else -WEIGHT.low) << exponent, lowest),
-        "bias": _ratio(bias_register(population).high, most),
-    }
+    up, down = (room * 2.0**exponent for room in rooms_of_weights(synapses, levels))
+    limits = {"positive weights": up, "negative weights": down}
+    limits["bias"] = _ratio(bias_register(population.kind).high, most)
     if population.kind == "lif":
         limits["threshold"] = THRESHOLD.high / float(np.max(population.tau * population.v_threshold))
     if has_own_units(synapses):
@@ -81,24 +93,66 @@ def largest_scale(
     return Scale(limits[limited_by] if np.isfinite(limits[limited_by]) else 1.0, limited_by)
 
 
+def rooms_of_weights(synapses: Sequence[Projection], levels: Sequence[Levels]) -> tuple[float, float]:
+    """The largest k that leaves positive, and negative, weights within their levels, with exponents of 0."""
+    ends = [_ends(p.weight, p.sign) for p in synapses]
+    up, down = (
+        min((_ratio(of.ends[i], end[i]) for of, end in zip(levels, ends, strict=False)), default=np.inf) for i in (0, 1)
+    )
+    return up, down
+
+
+def channel_scale(
+    population: Population, synapses: Sequence[Projection], levels: Sequence[Levels], bias: FloatArray, scale: Scale
+) -> Scale:
+    """The largest k of every channel, at least that of the population. scale: of the population.
+
+    The population's where no channel may have its own: not LIF neurons, or rows along different axes.
+    """
+    number = groups(population, synapses) if population.kind == "lif" and synapses else None
+    if number is None:
+        return scale
+    most = np.full(population.neurons, np.inf)
+    for projection, of in zip(synapses, levels, strict=True):
+        rows = rows_of(projection)
+        signed = None if projection.sign is None else np.ones(1, np.int8)
+        ends = np.array([_ends(row, signed) for row in rows])
+        limit = np.minimum(*(_ratios(np.broadcast_to(of.ends[i], len(ends)), ends[:, i]) for i in (0, 1)))
+        most = np.minimum(most, per_neuron(projection, limit, population.neurons, np.inf))
+    firing = population.tau * np.asarray(population.v_threshold)
+    own = np.minimum(_ratios(np.full(bias.shape, float(BIAS.high)), np.abs(bias)), THRESHOLD.high / firing)
+    if has_own_units(synapses):
+        own = np.maximum(own, most / OWN_UNITS)
+    each = np.minimum(np.minimum(most, own), scale.k * APART)
+    least = np.full(number.max() + 1, np.inf)
+    np.minimum.at(least, number, each)
+    each = np.maximum(least[number], scale.k)
+    return Scale(float(each.min()), scale.limited_by, each)
+
+
 def has_own_units(synapses: Sequence[Projection]) -> bool:
     """Whether each neuron's threshold and bias may be scaled by a factor of its own: it has a sign of its own."""
     return bool(synapses) and all(p.sign is not None for p in synapses)
 
 
-def own_units(population: Population, synapses: Sequence[Projection], bias: FloatArray, k: float) -> FloatArray:
+def own_units(population: Population, synapses: Sequence[Projection], bias: FloatArray, scale: Scale) -> FloatArray:
     """The factor f of each neuron, at most 1, that makes its bias and threshold fit: (neurons,)."""
     if population.kind != "lif" or not has_own_units(synapses):
         return np.ones(population.neurons)
     firing = population.tau * np.broadcast_to(np.asarray(population.v_threshold), bias.shape)
     with np.errstate(divide="ignore"):
-        fitting = np.minimum(BIAS.high / (k * np.abs(bias)), THRESHOLD.high / (k * firing))
+        fitting = np.minimum(
+            BIAS.high / (scale.of_neurons * np.abs(bias)), THRESHOLD.high / (scale.of_neurons * firing)
+        )
     return np.minimum(fitting, 1.0)
 
 
-def _largest(weight: FloatArray, sign: npt.NDArray[np.int8] | None) -> float:
-    """The largest positive weight; where rows have signs, the largest of either."""
-    return float((weight if sign is None else np.abs(weight)).max(initial=0.0))
+def _ends(weight: FloatArray, sign: npt.NDArray[np.int8] | None) -> tuple[float, float]:
+    """The largest weight and the largest below 0, as a magnitude; where rows have signs, the largest of either."""
+    if sign is not None:
+        most = float(np.abs(weight).max(initial=0.0))
+        return most, most
+    return float(weight.max(initial=0.0)), float((-weight).max(initial=0.0))
 
 
 def on_threshold(k: float, firing: float) -> float:
@@ -108,6 +162,12 @@ def on_threshold(k: float, firing: float) -> float:
     """
     threshold = min(np.floor((UNIT * k * firing - 1) / UNIT), THRESHOLD.high)
     return float((UNIT * threshold + 1) / (UNIT * firing)) if threshold >= 1 else k
+
+
+def on_thresholds(each: FloatArray, firing: float) -> FloatArray:
+    """As ``on_threshold``, of every neuron: (neurons,)."""
+    threshold = np.minimum(np.floor((UNIT * each * firing - 1) / UNIT), THRESHOLD.high)
+    return np.where(threshold >= 1, (UNIT * threshold + 1) / (UNIT * firing), each)
 
 
 def whole_threshold(population: Population, scale: Scale, unit: FloatArray) -> IntArray:
@@ -120,7 +180,7 @@ def whole_threshold(population: Population, scale: Scale, unit: FloatArray) -> I
     """
     if population.kind != "lif":
         return np.asarray(NEVER)
-    exact = scale.k * population.tau * np.asarray(population.v_threshold)
+    exact = np.asarray(scale.of_neurons * population.tau * np.asarray(population.v_threshold))
     threshold = np.rint((UNIT * exact - 1) / UNIT)
     if np.any(unit < 1):
         threshold = np.where(unit < 1, np.maximum(np.rint(unit * exact), 1), threshold)
@@ -134,18 +194,19 @@ def whole_threshold(population: Population, scale: Scale, unit: FloatArray) -> I
     return np.minimum(threshold, THRESHOLD.high).astype(np.int64)
 
 
-def whole_weights(weight: FloatArray, k: float) -> IntArray:
-    """``k * weight`` as even whole numbers, ties to even multiples, inside the register: as weight, int64."""
-    even: IntArray = np.clip(2 * np.rint(k * weight / 2), WEIGHT.low, WEIGHT.high).astype(np.int64)
-    return even
-
-
-def whole_bias(population: Population, bias: FloatArray, k: float) -> IntArray:
-    """``k * bias`` as mantissas inside the register: (neurons,), int64."""
-    register = bias_register(population)
-    mantissa: IntArray = np.clip(np.rint(k * bias), register.low, register.high).astype(np.int64)
+def whole_bias(population: Population, scaled: FloatArray) -> IntArray:
+    """``k b`` as mantissas inside the register: (neurons,), int64."""
+    register = bias_register(population.kind)
+    mantissa: IntArray = np.clip(np.rint(scaled), register.low, register.high).astype(np.int64)
     return mantissa
 
 
+def _ratios(limit: FloatArray, value: FloatArray) -> FloatArray:
+    """As ``_ratio``, of arrays."""
+    some = (value > 0) & (limit > 0)
+    ratios: FloatArray = np.divide(limit, value, out=np.full(value.shape, np.inf), where=some)
+    return ratios
+
+
 def _ratio(limit: float, value: float) -> float:
-    return limit / value if value > 0 else np.inf
+    return limit / value if value > 0 and limit > 0 else np.inf

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -503,7 +504,10 @@ def test_all_engines_agree_on_the_digits_network(trained: Trained, mode: str) ->
 
 
 @with_lava
-def test_the_stock_network_runs_our_file_spike_for_spike(digits_net: Path) -> None:
+@pytest.mark.parametrize(("bits", "scale"), [(8, "population"), (3, "population"), (2, "channel"), (1, "population")])
+def test_the_stock_network_runs_our_file_spike_for_spike(
+    trained: Trained, tmp_path: Path, bits: int, scale: Literal["population", "channel"]
+) -> None:
     """lava-dl's own loader and Lava's processes, samples back to back with reset_interval."""
     import subprocess
     import sys
@@ -528,12 +532,14 @@ spikes = [sink.data.get() for sink in sinks]
 net.stop()
 np.savez(out, *[s[:, i + 1 : i + 1 + len(x) * 4].T.reshape(len(x), 4, -1) for i, s in enumerate(spikes)])
 """
-    network = nd.load(digits_net)
-    x = nd.load_data("digits").head(6).x
-    inputs, out = digits_net.with_name("stock.npy"), digits_net.with_name("stock.npz")
+    made, x = nd.convert(trained.checkpoint, weight_bits=bits, scale=scale)[0], nd.load_data("digits").head(6).x
+    path, inputs, out = (tmp_path / name for name in ("digits.net", "stock.npy", "stock.npz"))
+    assert nd.save(made, path) == "chain"
+    network = nd.load(path)
+    assert [projection.weight_bits for projection in network.projections] == [bits] * 3
     np.save(inputs, network.encode(x))
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", code, digits_net, inputs, out],
+        [sys.executable, "-W", "ignore", "-c", code, path, inputs, out],
         capture_output=True,
         text=True,
         timeout=120,

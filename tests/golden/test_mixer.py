@@ -20,12 +20,15 @@ import neuro_deploy as nd
 from neuro_deploy.frontends.source import checkpoint_graph
 from neuro_deploy.network import FixedNetwork, Network
 from neuro_deploy.passes import Skip
+from neuro_deploy.passes.alone import alone
 from neuro_deploy.passes.duplicates import Alias, duplicates
+from neuro_deploy.passes.quantize import ScaleMode
 from neuro_deploy.training.data import Data
 
 GOLDEN = Path(__file__).parents[2].parent / "shared" / "golden" / "mixer"
 NAMES = sorted(path.stem for path in GOLDEN.glob("*.npz")) or ["none"]
 SKIPS: tuple[Skip, ...] = ("relay", "recompute")
+SCALES: tuple[ScaleMode, ...] = ("population", "channel")
 Arrays = Mapping[str, np.ndarray]
 
 official = pytest.mark.skipif(NAMES == ["none"], reason=f"the official code's arrays are not at {GOLDEN}")
@@ -242,3 +245,34 @@ def test_what_shifts_change_is_told_from_what_integers_change(tmp_path: Path) ->
     assert "--token-norm" not in multiplied.warnings[0]
     assert "--skip recompute" in multiplied.warnings[0]
     assert network.meta["quantization"]["accuracy_shifted"] == 0.0
+
+
+@official
+@pytest.mark.parametrize("skip", SKIPS)
+@pytest.mark.parametrize("name", NAMES)
+def test_at_8_bits_every_population_alone_loses_little_and_less_with_scales_of_channels(
+    tmp_path: Path, name: str, skip: Skip
+) -> None:
+    """Alone: fed by the spikes of the float network, since in an untrained one each other spike soon changes many."""
+    arrays, path = state_dict(tmp_path, name)
+    network = nd.lower(path, skip=skip)
+    levels = network.encoding.encode(arrays["input"]).reshape(arrays["input"].shape)
+    whole, own = (alone(network, nd.convert(path, skip=skip, scale=scale)[0], levels) for scale in SCALES)
+    assert set(whole) == set(own)
+    assert len(whole) >= 3
+    assert max(*whole.values(), *own.values()) < 0.005
+    assert sum(own.values()) < sum(whole.values())
+
+
+@official
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_at_8_bits_fewer_than_a_twentieth_of_all_spikes_differ_after_calibration(tmp_path: Path, name: str) -> None:
+    """Digitised samples for both networks; scales per population."""
+    arrays, path = state_dict(tmp_path, name)
+    network = nd.lower(path)
+    levels = network.encoding.encode(arrays["input"]).reshape(arrays["input"].shape)
+    fixed, _ = nd.convert(path, calibrate=levels)
+    want, got = (nd.run(net, levels, record=("spikes",)).spikes for net in (network, fixed))
+    differing = sum(int(np.count_nonzero(want[module] != got[module])) for module in want)
+    assert differing < 0.05 * sum(spikes.size for spikes in want.values())

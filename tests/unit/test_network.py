@@ -255,15 +255,20 @@ def test_a_refusal_names_the_first_populations_and_counts_the_rest() -> None:
         compare(short, runs[0], runs[1], "other", long)
 
 
-def test_weight_bits_are_those_of_the_smallest_register() -> None:
+def test_weight_bits_are_those_of_the_smallest_register_without_a_common_power_of_two() -> None:
     for weight, bits in (
         ([[2, -2]], 2),
         ([[-256, 2]], 8),
-        ([[254]], 8),
-        ([[-4]], 2),
-        ([[126]], 7),
-        ([[255]], 9),
+        ([[254]], 7),
+        ([[-4]], 1),
+        ([[126]], 6),
+        ([[255]], 8),
         ([[0]], 1),
+        ([[-255, 255]], 9),
+        ([[-256, 128]], 2),
+        ([[-192, 160]], 4),
+        ([[0, 128]], 1),
+        ([[6, -2]], 3),
     ):
         assert FixedProjection("a", "b", np.array(weight)).weight_bits == bits, weight
 

@@ -34,6 +34,7 @@ from neuro_deploy.numerics.powers import is_power_of_two
 from neuro_deploy.numerics.registers import RELAY, STATE_LIMIT, THRESHOLD, THRESHOLD_SHIFT, WEIGHT
 from neuro_deploy.passes import Quantize, Skip, lowered
 from neuro_deploy.passes.gains import whole_gains
+from neuro_deploy.passes.levels import levels
 from neuro_deploy.passes.scale import largest_scale, on_threshold
 
 SKIPS: tuple[Skip, ...] = ("relay", "recompute")
@@ -388,10 +389,12 @@ def test_only_a_chains_weights_reach_down_to_minus_256() -> None:
     weight = np.array([[-1.0, 0.25]])
     synapses = [Projection("p0", "lif", weight)]
     for symmetric, k in ((False, 256.0), (True, 254.0)):
-        scale = largest_scale(lif_of(weight), synapses, np.zeros(1), 0.0, 0, symmetric=symmetric)
+        of = [levels(8, symmetric=symmetric)]
+        scale = largest_scale(lif_of(weight), synapses, of, np.zeros(1), 0.0, 0)
         assert (scale.k, scale.limited_by) == (k, "negative weights")
     signed = [Projection("p0", "lif", -weight, sign=np.array([-1], np.int8))]
-    assert largest_scale(lif_of(weight), signed, np.zeros(1), 0.0, 0, symmetric=True).k == 254.0
+    of = [levels(8, symmetric=True)]
+    assert largest_scale(lif_of(weight), signed, of, np.zeros(1), 0.0, 0).k == 254.0
 
 
 @pytest.mark.parametrize("firing", [0.3, 1.0, 2.0, 7.77])
