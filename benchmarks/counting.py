@@ -25,7 +25,8 @@ def part(options: Options) -> str:
     said = (
         "Spikes are counted inside the neurons' loop, in every run. What each core did is worked out from these counts "
         "by `nd.measure(...).counts`, for any number of samples at once, in the same time; what a spike costs on each "
-        "core is worked out once per network and mapping (first). `to_dict()` counts too and makes metrics.json. "
+        "core is worked out before, once per network and mapping (first). `to_dict()` counts too and makes the content "
+        "of metrics.json. "
         f"Mapped to {PROFILE}. Share: of `nd.run`, median (lowest to highest)."
     )
     rows = [_row(name, network, x, options) for name, network, x in _cases(options)]

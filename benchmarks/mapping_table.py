@@ -31,7 +31,7 @@ SYSTEM = dict.fromkeys(SLOW, "hala-point")
 
 
 def nets() -> dict[str, Callable[[], FixedNetwork]]:
-    """Name -> what makes the network. Presets have random weights: where a network stands does not depend on them."""
+    """Name -> what makes the network. Presets have random weights, whose signs alone play a part here."""
     own = {f"digits-{name}": lambda name=name: nd.load(networks.DIGITS.format(name)) for name in ("mlp", "mixer")}
     pilot = {"PilotNet LIF": lambda: nd.load(networks.lava_dl_file(networks.PILOTNET))}
     mixers = {name: lambda name=name: _mixer(name) for name in PRESETS}

@@ -17,6 +17,7 @@ from neuro_deploy.mapping.mesh import chip_mesh
 from neuro_deploy.mapping.types import Core, Mapping
 from neuro_deploy.network import FixedNetwork, FixedProjection
 from neuro_deploy.numerics.registers import IntArray
+from neuro_deploy.progress import Progress, silent
 
 MAX_SYNAPSES = 2**24
 """Synapses that are unrolled; more would take gigabytes."""
@@ -42,13 +43,15 @@ def unchecked(network: FixedNetwork, mapping: Mapping | None = None) -> str | No
     )
 
 
-def check_mapping(network: FixedNetwork, mapping: Mapping) -> list[str]:
+def check_mapping(network: FixedNetwork, mapping: Mapping, *, progress: Progress = silent) -> list[str]:
     """What is wrong with a mapping, in words; empty where nothing is."""
     problems = _coverage(network, mapping)
     recount = _Recount(network, mapping) if unchecked(network, mapping) is None else None
     for core in mapping.cores:
+        progress("checking", core.index, len(mapping.cores))
         counted = recount.of(core) if recount else {"neurons": core.stop - core.start}
         problems += _compared(core, counted, mapping.profile)
+    progress("checking", len(mapping.cores), len(mapping.cores))
     return problems + _places(mapping)
 
 

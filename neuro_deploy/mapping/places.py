@@ -63,7 +63,9 @@ def place(
     if how == "random":
         at = np.random.default_rng(seed).permutation(len(where.x))[:cores].astype(np.int64)
     elif how == "curve" and 1 < cores <= MOST_CORES:
-        at = _improved(between or traffic(network, mapping, _totals(counts)), at, where, seed, progress)
+        at = _improved(
+            between or traffic(network, mapping, _totals(counts), progress=progress), at, where, seed, progress
+        )
     placed = tuple(
         replace(core, chip=chip, tile=(x, y))
         for core, chip, x, y in zip(

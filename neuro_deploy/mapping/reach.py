@@ -13,6 +13,7 @@ from neuro_deploy.mapping.types import Mapping
 from neuro_deploy.network import FixedNetwork, FixedProjection
 from neuro_deploy.network.fan_out import Counts, axons, members, placement
 from neuro_deploy.network.groups import Groups, groups_of, single
+from neuro_deploy.progress import Progress, silent
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +108,13 @@ class Traffic:
     messages: Counts
 
 
-def traffic(network: FixedNetwork, mapping: Mapping, counts: dict[str, Counts] | None = None) -> Traffic:
+def traffic(
+    network: FixedNetwork,
+    mapping: Mapping,
+    counts: dict[str, Counts] | None = None,
+    *,
+    progress: Progress = silent,
+) -> Traffic:
     """Spikes that each core sends to each other core. What comes from the host is left out: it has no place.
 
     counts: population -> (T, neurons) spikes; None: every neuron spikes once, T is 1.
@@ -116,7 +123,8 @@ def traffic(network: FixedNetwork, mapping: Mapping, counts: dict[str, Counts] |
     placed = {p.name: neurons_of(network, mapping, p.name) for p in network.computed}
     homes = {p.name: core_of(network, mapping, p.name) for p in network.computed}
     sent: dict[tuple[str, Groups], scipy.sparse.csr_array] = {}
-    for target in network.computed:
+    for place, target in enumerate(network.computed):
+        progress("counting messages", place, len(network.computed))
         for source, projections in by_source(network.inputs_of(target.name)).items():
             if source not in homes:
                 continue
@@ -129,6 +137,7 @@ def traffic(network: FixedNetwork, mapping: Mapping, counts: dict[str, Counts] |
                 sources.append(rows + mapping.rows[source][0])
                 targets.append(columns + mapping.rows[target.name][0])
                 messages.append(values)
+    progress("counting messages", len(network.computed), len(network.computed))
     if not sources:
         return Traffic(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros((0, 1), np.int64))
     return Traffic(np.concatenate(sources), np.concatenate(targets), np.concatenate(messages))

@@ -45,7 +45,7 @@ def report(
         "placement_cost": _cost(network, mapping, result),
         "alternatives": other_ways(network, mapping, progress=progress) if wanted else None,
         "smallest_system": None if mapping.fits else smallest_system(network, mapping, profiles),
-        "check": check_mapping(network, mapping) if mapping.fits else [],
+        "check": check_mapping(network, mapping, progress=progress) if mapping.fits else [],
         "unchecked": unchecked(network, mapping) if mapping.fits else "not checked: it does not fit",
     }
 

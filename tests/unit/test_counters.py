@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import weakref
 from dataclasses import replace
 
 import numpy as np
@@ -13,11 +15,12 @@ from hypothesis import strategies as st
 
 import neuro_deploy as nd
 from neuro_deploy.counters import count
+from neuro_deploy.counters.fans import Fans, fans
 from neuro_deploy.counters.powers import only_shifts
 from neuro_deploy.errors import DataError
-from neuro_deploy.hardware import load_profile
-from neuro_deploy.mapping import map_network
-from neuro_deploy.network import FixedNetwork
+from neuro_deploy.hardware import HardwareProfile, load_profile
+from neuro_deploy.mapping import Choice, map_network
+from neuro_deploy.network import FixedNetwork, FixedProjection
 from neuro_deploy.network.fan_out import fan_out_onto, placement
 
 
@@ -212,3 +215,79 @@ def test_loihi1_energy_uses_the_published_coefficients() -> None:
     assert sum(model["per_population"].values()) == pytest.approx(model["joules_per_sample"], rel=1e-12)
     assert model["static"] == {"joules_per_sample": None, "reason": "no public figure of static power"}
     assert model["coefficients"]["synop"]["source"].startswith("Davies et al. 2018")
+
+
+def _words(profile: HardwareProfile, bits: int, number: int) -> int:
+    return -(-number * bits // profile.whole("core.word_bits"))
+
+
+@given(st.integers(0, 2**31), st.integers(20, 90), st.booleans(), st.sampled_from(["fewest", "compiler"]))
+@settings(max_examples=8, deadline=None)
+def test_words_of_synaptic_memory_are_those_of_every_spikes_lists(
+    seed: int, neurons: int, shared: bool, cut: str
+) -> None:
+    network, profile = graph(seed), changed(load_profile("loihi2"), {"core.neurons": neurons})
+    mapping = map_network(network, profile, Choice(shared, None, cut))  # type: ignore[arg-type]
+    result = nd.run(network, samples_for(network, seed), engine="reference")
+    counts = count(network, result, mapping)
+    for row, core in enumerate(mapping.cores):
+        shape = network.population(core.population).shape
+        on_core = placement(shape, core.order)[core.start : core.stop]
+        want = np.zeros(network.timesteps, np.int64)
+        for projection in network.inputs_of(core.population):
+            stored = projection.geometry.matrix(np.ones(projection.weight.shape, np.int64)).toarray()[on_core] != 0
+            once = shared and (projection.geometry.kind in ("conv2d", "axial") or projection.weight.ndim == 0)
+            words = [
+                _read(projection, stored[:, source], on_core, profile, once=once) for source in range(stored.shape[1])
+            ]
+            want += result.counts[projection.source] @ np.array(words)
+        np.testing.assert_array_equal(counts.memory_reads[row], want)
+
+
+def _read(
+    projection: FixedProjection, hit: np.ndarray, on_core: np.ndarray, profile: HardwareProfile, *, once: bool
+) -> int:
+    """Words that a spike of one source neuron fetches on a core. hit: of the neurons on it, those that it reaches."""
+    if not hit.any():
+        return 0
+    if not once:
+        return _words(
+            profile,
+            profile.whole("synapse.bits_with_delay" if projection.max_delay else "synapse.bits"),
+            int(hit.sum()),
+        )
+    window = projection.geometry.targets
+    inside = on_core[(on_core >= window.start) & (on_core < window.stop)]
+    bits = profile.whole("sharing.bits") + (4 if projection.max_delay else 0)
+    if projection.geometry.kind == "one-to-one":
+        return _words(profile, bits, 1)
+    channel, row, column = np.unravel_index(inside, projection.geometry.target)
+    space = row * projection.geometry.target[2] + column
+    output = {"height": row, "width": column, "space": space}.get(projection.geometry.axis or "", channel)
+    places = 1
+    if projection.geometry.kind == "conv2d":
+        places = len(set((on_core[hit] % (projection.geometry.target[1] * projection.geometry.target[2])).tolist()))
+    return places * _words(profile, bits, len(set(output.tolist())))
+
+
+def test_counting_again_by_the_table_gives_the_same() -> None:
+    network = graph(6)
+    mapping, result = nd.map(network), nd.run(network, samples_for(network, 6))
+    spikes = {population.name: result.counts[population.name] for population in network.populations}
+    made = Fans(network, mapping)
+    each = made._each(spikes)
+    for _ in range(2):
+        table = made.count(spikes)
+        for what, values in each.items():
+            np.testing.assert_array_equal(table[what], values)
+    assert made._table is not None
+
+
+def test_what_was_worked_out_is_forgotten_with_its_network() -> None:
+    network = graph(6)
+    mapping = nd.map(network)
+    assert fans(network, mapping) is fans(network, mapping)
+    kept = weakref.ref(fans(network, mapping))
+    del network, mapping
+    gc.collect()
+    assert kept() is None

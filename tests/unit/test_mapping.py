@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import neuro_deploy as nd
 from neuro_deploy.errors import FormatError, UsageError
-from neuro_deploy.hardware import load_profile, profile_names
+from neuro_deploy.hardware import load_profile, profile_names, save_profile
 from neuro_deploy.mapping import Choice, check, check_mapping, map_network, place, unchecked
 from neuro_deploy.network import FixedNetwork, FixedPopulation, FixedProjection, Geometry, SpikeEncoding
 
@@ -264,6 +264,11 @@ def test_every_number_of_a_profile_has_a_unit_and_a_source(name: str) -> None:
         ("[system]", "x = " + "[" * 100_000 + "\n[system]", "is not TOML"),
         ("neurons = {", "neuronz = {", "core.neuronz: is not known; known: neurons"),
         ("[spike]", "[spikes]", "has an unknown entry 'spikes'"),
+        ("columns = { value = 8", "columns = { value = 1", "mesh: has room for 16 cores, a chip has 120"),
+        ("cores_per_tile = {", "rows2 = {", "mesh.rows2: is not known; known: columns, rows, cores_per_tile"),
+        ("[system]", 'base = "loihi3"\n[system]', "base: is 'loihi3'; one of hala-point"),
+        ("[system]", "base = 3\n[system]", "base: is 3, words are wanted"),
+        ("[sharing]\nbits =", "[sharing]\n#", "sharing.bits: is missing"),
         ("[system]", "[system", "is not TOML"),
     ],
 )
@@ -287,3 +292,20 @@ def test_an_unknown_profile_is_named_with_its_neighbour() -> None:
         match=r"no hardware profile 'lohi2'; profiles: hala-point, kapoho-point, loihi1, loihi2(?s:.*)did you mean loihi2",
     ):
         load_profile("lohi2")
+
+
+def test_a_profile_of_ones_own_names_what_differs(tmp_path: Path) -> None:
+    path = tmp_path / "two.toml"
+    path.write_text(
+        'name = "two"\nbase = "loihi2"\n[system]\nchips = { value = 2, unit = "chips", source = "counted" }\n'
+    )
+    mine, base = load_profile(str(path)), load_profile("loihi2")
+    assert mine.name == "two"
+    assert {name for name in base.quantities if mine.quantities[name] != base.quantities[name]} == {"system.chips"}
+    large = mlp(784, 12_000, 10)
+    assert nd.map(large, str(path)).fits
+    saved = tmp_path / "again.toml"
+    save_profile(mine, saved, base=base)
+    assert load_profile(str(saved)).quantities == mine.quantities
+    save_profile(mine, saved)
+    assert load_profile(str(saved)).quantities == mine.quantities
