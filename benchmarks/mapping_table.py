@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Literal
 
 import neuro_deploy as nd
 from benchmarks import networks
@@ -25,7 +26,7 @@ from neuro_deploy.passes import Quantize, lowered
 
 PRESETS = ("mixer-32", "mlp-spe-t", "mlp-spe-s", "mlp-spe-b")
 SLOW = ("mlp-spe-t", "mlp-spe-s", "mlp-spe-b")
-PLACES = ("random", "first-fit", "curve")
+PLACES: tuple[Literal["random", "first-fit", "curve"], ...] = ("random", "first-fit", "curve")
 SYSTEM = dict.fromkeys(SLOW, "hala-point")
 """Where it is mapped to, if not to loihi2."""
 
