@@ -82,8 +82,8 @@ def part(options: Options) -> str:
         f"### A convolution, 3x3: {_said(CONVOLUTION)}",
         _growth(CONVOLUTION, CONVOLUTION_GROWTH, options),
         "### Kernels by density: one dense layer of 1,024 from 1,024, 16 samples, T = 32",
-        "Each kernel told to take it, us per timestep and sample. dot8 gathers by itself while few spike; gather always "
-        "does.",
+        "Each kernel told to take it, us per timestep and sample. dot8 gathers by itself while few spike; gather "
+        "always does.",
         _kernels(options),
         command("benchmarks.growth"),
     )
