@@ -317,7 +317,9 @@ def test_ctrl_c_leaves_no_file_and_no_process(digits_net: Path, tmp_path: Path, 
     temporary = tmp_path / "temporary"
     temporary.mkdir()
     process = subprocess.Popen(
-        [sys.executable, "-m", "neuro_deploy", *map(str, lava if moment == "lava" else training)],
+        # shells let what runs in the background ignore Ctrl-C
+        ["env", "--default-signal=INT", sys.executable, "-m", "neuro_deploy"]
+        + [str(argument) for argument in (lava if moment == "lava" else training)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
