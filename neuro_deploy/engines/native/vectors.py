@@ -15,18 +15,16 @@ from typing import Any
 
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils as untyped
 from numba.extending import intrinsic
 
+from neuro_deploy.engines.native.llvm import BYTE, INT, LONG, Value, call, cgutils, splat, unaligned
 from neuro_deploy.numerics.registers import ACTIVATION_SHIFT, DECAY_UNITY
 
-cgutils: Any = untyped
 WIDE = 16
 """Neurons at a time."""
-FLOAT, DOUBLE, LONG, INT, BYTE = ir.FloatType(), ir.DoubleType(), ir.IntType(64), ir.IntType(32), ir.IntType(8)
+FLOAT, DOUBLE = ir.FloatType(), ir.DoubleType()
 FLOATS, BYTES, FLAGS = (ir.VectorType(kind, WIDE) for kind in (FLOAT, BYTE, ir.IntType(1)))
 UNIT, FULL = float(1 << ACTIVATION_SHIFT), float(DECAY_UNITY)
-Value = Any
 
 
 class Lanes:
@@ -48,12 +46,9 @@ class Lanes:
         kind = ir.VectorType(self._pointers[name].type.pointee, WIDE)
         pointer = self._build.bitcast(pointer, kind.as_pointer())
         if self._mask is None:
-            value = self._build.load(pointer)
-            value.align = 1
-            return value
-        return self._call(
-            f"llvm.masked.load.{_name(kind)}.p0", kind, pointer, INT(1), self._mask, ir.Constant(kind, None)
-        )
+            return unaligned(self._build, pointer)
+        nothing = ir.Constant(kind, None)
+        return call(self._build, f"llvm.masked.load.{_name(kind)}.p0", kind, pointer, INT(1), self._mask, nothing)
 
     def store(self, name: str, value: Value) -> None:
         """Write an array's."""
@@ -61,7 +56,8 @@ class Lanes:
         if self._mask is None:
             self._build.store(value, pointer).align = 1
         else:
-            self._call(f"llvm.masked.store.{_name(value.type)}.p0", ir.VoidType(), value, pointer, INT(1), self._mask)
+            name = f"llvm.masked.store.{_name(value.type)}.p0"
+            call(self._build, name, ir.VoidType(), value, pointer, INT(1), self._mask)
 
     def count(self, name: str, flags: Value) -> None:
         """Add 1 where a flag is set, in bytes."""
@@ -84,11 +80,11 @@ class Lanes:
 
     def floor(self, value: Value) -> Value:
         """Rounded down."""
-        return self._call(f"llvm.floor.{_name(FLOATS)}", FLOATS, value)
+        return call(self._build, f"llvm.floor.{_name(FLOATS)}", FLOATS, value)
 
     def trunc(self, value: Value) -> Value:
         """Rounded toward zero."""
-        return self._call(f"llvm.trunc.{_name(FLOATS)}", FLOATS, value)
+        return call(self._build, f"llvm.trunc.{_name(FLOATS)}", FLOATS, value)
 
     def above(self, a: Value, b: Value) -> Value:
         """Flags of a > b."""
@@ -110,10 +106,6 @@ class Lanes:
         high = self.trunc(self.times(x, 1 / FULL))
         rest = self._build.fsub(x, self.times(high, FULL))
         return self.plus(self.times(high, left), self.trunc(self.times(rest, self.times(left, 1 / FULL))))
-
-    def _call(self, name: str, kind: Any, *arguments: Value) -> Value:
-        signature = ir.FunctionType(kind, [argument.type for argument in arguments])
-        return self._build.call(cgutils.get_or_insert_function(self._build.module, signature, name), arguments)
 
 
 def _all(number: float) -> Value:
@@ -139,9 +131,7 @@ def _loop(body: Callable[[Lanes], None], **kinds: Any) -> Any:
         left = build.sub(neurons, done)
         with build.if_then(build.icmp_signed(">", left, LONG(0))):
             order = ir.Constant(ir.VectorType(INT, WIDE), list(range(WIDE)))
-            nothing = ir.Constant(order.type, ir.Undefined)
-            one = build.insert_element(nothing, build.trunc(left, INT), INT(0))
-            every = build.shuffle_vector(one, nothing, ir.Constant(order.type, None))
+            every = splat(build, build.trunc(left, INT), WIDE)
             body(Lanes(build, pointers, done, build.icmp_signed("<", order, every)))
         return context.get_dummy_value()
 
