@@ -43,7 +43,7 @@ class RunResult:
     samples: int
     timesteps: int
     outputs: npt.NDArray[Any]
-    counts: Mapping[str, IntArray]
+    counts: Counts
     spikes: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
     u: Mapping[str, IntArray] = field(default_factory=dict)
     v: Mapping[str, IntArray] = field(default_factory=dict)
@@ -123,13 +123,29 @@ def as_sequence(network: FixedNetwork, inputs: IntArray) -> IntArray:
 
 
 class Counts(Mapping[str, IntArray]):
-    """population -> (T, neurons), int64; made when it is asked for. makers: population -> what makes it."""
+    """population -> (T, neurons), int64; made when it is asked for.
 
-    def __init__(self, makers: Mapping[str, Callable[[], IntArray]]) -> None:
+    makers: population -> what makes (T, *shape), whole numbers of any type, in any layout.
+    """
+
+    def __init__(self, makers: Mapping[str, Callable[[], npt.NDArray[Any]]]) -> None:
         self._makers = dict(makers)
 
     def __getitem__(self, name: str) -> IntArray:
+        array = self.array(name)
+        flat: IntArray = array.reshape(len(array), -1).astype(np.int64)
+        return flat
+
+    def array(self, name: str) -> npt.NDArray[Any]:
+        """(T, *shape), of whole numbers as narrow as the engine has them."""
         return self._makers[name]()
+
+    def total(self, name: str) -> npt.NDArray[Any]:
+        """Sums over the timesteps: (*shape), of whole numbers as wide as they need be."""
+        array = self.array(name)
+        narrow = array.dtype.itemsize == 1 and len(array) <= 256
+        summed: npt.NDArray[Any] = np.add.reduce(array, axis=0, dtype=np.uint16 if narrow else np.int64)
+        return summed
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._makers)
@@ -147,11 +163,11 @@ class Recorder:
     def __init__(self, engine: str, network: FixedNetwork, inputs: IntArray, keep: Collection[str]) -> None:
         self._engine, self._network, self._samples, self._keep = engine, network, len(inputs), keep
         self._outputs: IntArray = np.zeros((len(inputs), 0), np.int64)
-        self._counts: dict[str, Callable[[], IntArray]] = {}
+        self._counts: dict[str, Callable[[], npt.NDArray[Any]]] = {}
         self._kept: dict[str, dict[str, npt.NDArray[Any]]] = {what: {} for what in RECORDABLE}
         if network.encoding.mode != "bias":
             sequence = as_sequence(network, inputs)
-            self._counts[network.entry] = partial(counts_of, sequence)
+            self._counts[network.entry] = partial(counts_of, sequence, network.population(network.entry).shape)
             if "spikes" in keep:
                 self._put("spikes", network.population(network.entry), sequence.astype(np.int16))
 
@@ -167,17 +183,13 @@ class Recorder:
         self,
         population: FixedPopulation,
         arrays: Mapping[str, npt.NDArray[Any]],
-        counts: Callable[[], IntArray] | None = None,
+        counts: Callable[[], npt.NDArray[Any]] | None = None,
     ) -> None:
         """Take over one population's arrays, (samples, T, neurons) each; those that nobody wants are not kept.
 
-        counts: makes (T, neurons), int64, where the engine has counted the spikes itself.
+        counts: makes (T, *shape), see ``Counts``, where the engine has counted the spikes itself.
         """
-        if counts is None:
-            made = counts_of(arrays["spikes"])
-            self._counts[population.name] = lambda: made
-        else:
-            self._counts[population.name] = counts
+        self.counted(population, counts or partial(np.asarray, counts_of(arrays["spikes"], population.shape)))
         for what in self._keep:
             array = arrays[what]
             self._put(what, population, array.astype(np.uint8 if what == "spikes" else np.int64, copy=False))
@@ -185,6 +197,10 @@ class Recorder:
             read = arrays[self._read_out]
             outputs = read.sum(axis=1, dtype=np.int64) if self._read_out == "spikes" else read[:, -1]
             self._outputs = outputs.astype(np.int64)
+
+    def counted(self, population: FixedPopulation, counts: Callable[[], npt.NDArray[Any]]) -> None:
+        """What makes a population's counts, where the engine has counted: those of the input too."""
+        self._counts[population.name] = counts
 
     def _put(self, what: str, population: FixedPopulation, array: npt.NDArray[Any]) -> None:
         self._kept[what][population.name] = array.reshape(*array.shape[:2], *population.shape)
@@ -195,11 +211,11 @@ class Recorder:
         return RunResult(self._engine, self._samples, steps, self._outputs, Counts(self._counts), **self._kept)
 
 
-def counts_of(spikes: npt.NDArray[Any]) -> IntArray:
-    """Values other than 0, summed over the samples: (samples, T, neurons) to (T, neurons), int64."""
+def counts_of(spikes: npt.NDArray[Any], shape: tuple[int, ...]) -> IntArray:
+    """Values other than 0, summed over the samples: (samples, T, neurons) to (T, *shape), int64."""
     once = spikes[:, :1] if spikes.strides[1] == 0 else spikes
-    counts = np.count_nonzero(once, axis=0)
-    return np.broadcast_to(counts, spikes.shape[1:]).astype(np.int64)
+    counts = np.count_nonzero(once, axis=0).reshape(-1, *shape)
+    return np.broadcast_to(counts, (spikes.shape[1], *shape))
 
 
 def run_whole(engine: Engine, network: FixedNetwork, inputs: IntArray, record: Collection[str] = ()) -> RunResult:
@@ -217,11 +233,10 @@ def run_whole(engine: Engine, network: FixedNetwork, inputs: IntArray, record: C
     )
 
 
-def _whole_counts(network: FixedNetwork, counts: Mapping[str, IntArray], parts: Sequence[str]) -> IntArray:
-    """Counts of a population from those of its parts: (T, neurons)."""
-    each = {part: counts[part].reshape(-1, *network.separated.population(part).shape) for part in parts}
-    (array,) = gathered(network, each, axis=1).values()
-    whole: IntArray = array.reshape(len(array), -1)
+def _whole_counts(network: FixedNetwork, counts: Counts, parts: Sequence[str]) -> npt.NDArray[Any]:
+    """Counts of a population from those of its parts: (T, *shape)."""
+    (array,) = gathered(network, {part: counts.array(part) for part in parts}, axis=1).values()
+    whole: npt.NDArray[Any] = array
     return whole
 
 
@@ -246,6 +261,9 @@ def merge(results: Sequence[RunResult]) -> RunResult:
     )
 
 
-def _added_counts(results: Sequence[RunResult], name: str) -> IntArray:
-    added: IntArray = sum((result.counts[name] for result in results[1:]), results[0].counts[name])
-    return added
+def _added_counts(results: Sequence[RunResult], name: str) -> npt.NDArray[Any]:
+    """In 32 bits, which hold the samples of any run."""
+    total: npt.NDArray[Any] = np.add(*(result.counts.array(name) for result in results[:2]), dtype=np.int32)
+    for result in results[2:]:
+        total += result.counts.array(name)
+    return total

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import numpy.typing as npt
 
-from neuro_deploy.engines.base import RunResult
+from neuro_deploy.engines.base import Counts, RunResult
 from neuro_deploy.network import Network, gathered
 from neuro_deploy.passes.float_states import float_states, in_steps
 
@@ -42,6 +44,6 @@ def run_floats(network: Network, x: npt.ArrayLike, *, record_spikes: bool = Fals
         samples=len(samples),
         timesteps=network.timesteps,
         outputs=outputs,
-        counts={n: s.sum(axis=0, dtype=np.int64).reshape(network.timesteps, -1) for n, s in fired.items()},
+        counts=Counts({name: partial(np.asarray, s.sum(axis=0, dtype=np.int64)) for name, s in fired.items()}),
         spikes=fired if record_spikes else {},
     )

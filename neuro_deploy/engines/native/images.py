@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy.typing as npt
 
-from neuro_deploy.engines.native.kernels import outer
+from neuro_deploy.engines.native.kernels import inner, outer
 
 Array = npt.NDArray[Any]
 
@@ -77,6 +77,23 @@ def enter(first: int, last: int, values: Array, out: Array) -> None:
         for position in range(positions):
             for channel in range(channels):
                 out[frame, position, channel] = values[frame, channel, position]
+
+
+@outer
+def tally(first: int, last: int, values: Array, counts: Array) -> None:
+    """Add up the values other than 0, over the samples, of timesteps first to last - 1.
+
+    values: (samples, T, neurons). counts: (T, neurons), of a type that holds them.
+    """
+    for sample in range(len(values)):
+        for step in range(first, last):
+            _tally(values[sample, step], counts[step])
+
+
+@inner
+def _tally(values: Array, counts: Array) -> None:
+    for i in range(len(values)):
+        counts[i] += values[i] != 0
 
 
 @outer

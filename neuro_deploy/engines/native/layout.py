@@ -6,7 +6,6 @@ product. Flat populations are the same in both.
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -30,8 +29,10 @@ def to_inner(values: npt.NDArray[Any], shape: Shape) -> npt.NDArray[Any]:
 
 def from_inner(values: npt.NDArray[Any], shape: Shape) -> npt.NDArray[Any]:
     """(..., neurons), from the order inside to the order outside."""
-    if len(shape) != 3:
-        return values
-    lead = values.shape[:-1]
-    moved = np.moveaxis(values.reshape(*lead, *inner_shape(shape)), -1, -3)
-    return np.ascontiguousarray(moved).reshape(*lead, math.prod(shape))
+    return values if len(shape) != 3 else np.ascontiguousarray(seen(values, shape)).reshape(values.shape)
+
+
+def seen(values: npt.NDArray[Any], shape: Shape) -> npt.NDArray[Any]:
+    """The same numbers, (..., neurons) in the order inside, seen as (..., *shape); nothing is moved."""
+    cube = values.reshape(*values.shape[:-1], *inner_shape(shape))
+    return np.moveaxis(cube, -1, -3) if len(shape) == 3 else cube

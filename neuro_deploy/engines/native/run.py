@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection
-from functools import partial
+from collections.abc import Callable, Collection
 from typing import Any
 
 import numpy as np
@@ -17,9 +16,9 @@ from neuro_deploy.engines.native.layout import from_inner
 from neuro_deploy.engines.native.plan import Plan, Step
 from neuro_deploy.engines.native.products import Product, side_by_side
 from neuro_deploy.engines.native.samples import entering
-from neuro_deploy.engines.native.tape import Tape, outside
+from neuro_deploy.engines.native.tape import Tape, told
 from neuro_deploy.engines.native.threads import Call, deal, do, note, noted, share, unnoted
-from neuro_deploy.network import FixedNetwork
+from neuro_deploy.network import FixedNetwork, FixedPopulation
 from neuro_deploy.numerics.registers import IntArray
 
 NO_STATES, NO_COUNTS = np.empty((0, 0), np.float32), np.empty((0, 0), np.uint8)
@@ -53,7 +52,6 @@ class Run:
         self.recorder = Recorder("native", network, inputs, record)
         sequence = as_sequence(network, inputs)
         self.static = sequence.strides[1] == 0 or network.timesteps == 1
-        self.entering, self.held = entering(network, sequence[:, :1] if self.static else sequence)
         self.buffers: Buffers = plan.lend()
         self.values: dict[str, np.ndarray] = {}
         self.together: dict[str, list[str]] = {}
@@ -63,6 +61,8 @@ class Run:
         self.alone, self.noting = counts is None, noting
         self.tape: Tape | None = None
         self.counts: dict[str, np.ndarray] = {} if counts is None else counts
+        once = sequence[:, :1] if self.static else sequence
+        self.entering = entering(network, once, self.counts)
         self.once: dict[str, np.ndarray] = {}
         self.kept: dict[tuple[str, str], np.ndarray] = {}
         self.output: tuple[str, np.ndarray] | None = None
@@ -74,18 +74,24 @@ class Run:
             for start in range(0, steps, self.at_once):
                 self._some(start, min(steps, start + self.at_once))
             if complete() and self.output:
-                self.tape = Tape(calls, self.held, self.static, self.counts, self.output)
+                self.tape = Tape(calls, self.entering, self.static, self.counts, self.output)
                 self.counts = {name: counts.copy() for name, counts in self.counts.items()}
         for step in self.plan.steps:
             name, shape = step.population.name, step.population.shape
             arrays = {
                 what: from_inner(self.kept[name, what], shape) for what in RECORDABLE if (name, what) in self.kept
             }
-            counts = partial(outside, self.counts[name], shape) if last else _nothing
-            self.recorder.add(step.population, arrays, counts)
+            self.recorder.add(step.population, arrays, self._told(step.population, last))
+        if self.network.encoding.mode != "bias":
+            entry = self.network.population(self.network.entry)
+            self.recorder.counted(entry, self._told(entry, last))
         if self.tape is None:
             self.plan.spare.append(self.buffers)
         return self.recorder.result()
+
+    def _told(self, population: FixedPopulation, last: bool) -> Callable[[], np.ndarray]:
+        counts = self.counts[population.name] if last else np.zeros((1, population.neurons), np.uint8)
+        return told(self.network, population, counts)
 
     def _some(self, start: int, stop: int) -> None:
         """Timesteps start to stop - 1 of all populations."""
@@ -342,8 +348,3 @@ class Run:
 def _flat(values: np.ndarray) -> np.ndarray:
     """(samples, T or 1, neurons)."""
     return values.reshape(*values.shape[:2], -1)
-
-
-def _nothing() -> IntArray:
-    """Counts that another run tells."""
-    return np.zeros((), np.int64)
