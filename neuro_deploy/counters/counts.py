@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from neuro_deploy.counters.fans import Spikes, fans
+from neuro_deploy.counters.fans import Fans, Spikes, fans
 from neuro_deploy.engines import RunResult
 from neuro_deploy.mapping import Mapping
 from neuro_deploy.network import FixedNetwork
@@ -28,7 +28,7 @@ COUNTED = ("spikes_out", "axon_events", "synops", "synops_effective", "neuron_up
 
 @dataclass(frozen=True, eq=False)
 class Counts:
-    """Per core and timestep. Each array: (cores, T), int64, in the order of ``mapping.cores``."""
+    """Per core and timestep, or summed over the timesteps. Each array: (cores, T or 1), int64, as ``mapping.cores``."""
 
     spikes_out: IntArray
     axon_events: IntArray
@@ -47,12 +47,35 @@ class Counts:
 
 def count(network: FixedNetwork, result: RunResult, mapping: Mapping) -> Counts:
     """Count what a run did on each core of a mapping."""
-    spikes = {population.name: result.counts[population.name] for population in network.populations}
-    return count_spikes(network, spikes, result, mapping)
+    return count_spikes(network, mapping, spikes_of(network, result), result.samples)
 
 
-def count_spikes(network: FixedNetwork, spikes: Spikes, result: RunResult, mapping: Mapping) -> Counts:
-    """The same of spikes that are at hand: population -> (T, neurons), those of the result."""
+def spikes_of(network: FixedNetwork, result: RunResult) -> Spikes:
+    """population -> (T, *shape), sums over the samples."""
+    return {population.name: result.counts.array(population.name) for population in network.populations}
+
+
+def over_time(spikes: Spikes) -> Spikes:
+    """The same, summed over the timesteps: population -> (1, *shape)."""
+    narrow = {name: array.dtype == np.uint8 and len(array) <= 256 for name, array in spikes.items()}
+    return {
+        name: np.add.reduce(array, axis=0, keepdims=True, dtype=np.uint16 if narrow[name] else np.int64)
+        for name, array in spikes.items()
+    }
+
+
+def count_spikes(network: FixedNetwork, mapping: Mapping, spikes: Spikes, updates: int) -> Counts:
+    """Of spikes that are at hand. updates: of each neuron in each of the spikes' timesteps."""
     known = fans(network, mapping)
-    updates = np.broadcast_to(known.sizes[:, None] * result.samples, (known.rows, result.timesteps))
-    return Counts(**known.count(spikes), neuron_updates=updates)
+    return Counts(**known.count(spikes), neuron_updates=_updates(known, spikes, updates))
+
+
+def loads(network: FixedNetwork, mapping: Mapping, spikes: Spikes, updates: int) -> dict[str, IntArray]:
+    """What a timestep's length depends on: all of ``Counts`` but effective synapses. name -> (cores, T), int64."""
+    known = fans(network, mapping)
+    return {**known.count(spikes, stored=True), "neuron_updates": _updates(known, spikes, updates)}
+
+
+def _updates(known: Fans, spikes: Spikes, updates: int) -> IntArray:
+    steps = len(next(iter(spikes.values())))
+    return np.broadcast_to(known.sizes[:, None] * updates, (known.rows, steps))

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from neuro_deploy.counters.sums import group_sums
 from neuro_deploy.network import FixedProjection, Geometry
 from neuro_deploy.network.fan_out import Counts, Order, dense_fan_out, placement
 from neuro_deploy.network.groups import Groups
@@ -47,19 +48,23 @@ class Cores:
             return None
         return Groups(0, int(np.prod(self.shape)), self.shape, "channel")
 
-    def sums(self, values: IntArray, summed: IntArray | None = None) -> IntArray:
-        """Sums over each core's neurons: (T, cores). values: (T, neurons). summed: those by position, if known."""
+    def sums(self, values: Any, summed: IntArray | None = None) -> IntArray:
+        """Sums over each core's neurons: (T, cores), int64.
+
+        values: (T, neurons) or (T, *shape), whole numbers. summed: those by position, if known.
+        """
         groups = self.by_position()
         if groups is None:
-            sums: IntArray = np.add.reduceat(values, self.edges[:-1], axis=1)
+            flat = values.reshape(len(values), -1)
+            sums: IntArray = np.add.reduceat(flat, self.edges[:-1], axis=1, dtype=np.int64)
             return sums
-        summed = groups.sums(values) if summed is None else summed
+        summed = group_sums(groups, values) if summed is None else summed
         channels, positions = self.shape[0], self.shape[1] * self.shape[2]
         cube = values.reshape(len(values), channels, positions)
         at, (position, channel) = placement((1, *self.shape[1:]), self.order), np.divmod(self.edges, channels)
         ends = _running(summed[:, at])[:, position]
         for edge in np.flatnonzero(channel):
-            ends[:, edge] += cube[:, : channel[edge], at[position[edge]]].sum(axis=1)
+            ends[:, edge] += cube[:, : channel[edge], at[position[edge]]].sum(axis=1, dtype=np.int64)
         of_cores: IntArray = np.diff(ends, axis=1)
         return of_cores
 

@@ -1,13 +1,15 @@
 """What a spike of each neuron costs on each core of a mapping: worked out once, then counting is a product.
 
-``fans`` keeps it for as long as the network and the mapping live. From the second counting of a small network on, all
-of it is one table of neurons and cores.
+``fans`` keeps it for as long as the network and the mapping live. Spikes are summed over neurons that reach the same
+cores, and one matrix says what each such sum costs; only effective synapses ask which neuron it was. From the second
+counting of a small network on, all of it is one table of neurons and cores.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping as Dict
 from dataclasses import dataclass
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -15,6 +17,7 @@ import scipy.sparse
 
 from neuro_deploy.counters.effective import Cores, Counter, all_act, effective, with_channels
 from neuro_deploy.counters.powers import only_shifts
+from neuro_deploy.counters.sums import group_sums
 from neuro_deploy.mapping import Core, Mapping
 from neuro_deploy.mapping.cost import Format, words_per_axon
 from neuro_deploy.mapping.reach import Reach, by_source, reaches
@@ -25,15 +28,20 @@ from neuro_deploy.network.fan_out import Axons, Counts, axons, inside
 from neuro_deploy.network.groups import Groups, groups_of
 from neuro_deploy.numerics.registers import IntArray
 
-LINEAR = ("spikes_out", "axon_events", "synops", "synops_effective", "multiplied", "memory_reads")
+STORED = ("spikes_out", "axon_events", "synops", "memory_reads")
+"""What a spike adds to, whatever the weights are."""
+LINEAR = (*STORED, "synops_effective", "multiplied")
 """What a spike adds to."""
 TABLE = 2**22
 """Numbers that a table may have: neurons times cores times kinds."""
 AT_ONCE = 1024
 """Networks of no more neurons have a table from the first counting on."""
+QUICK = 2**18
+"""Additions of the table, over all timesteps, that take no longer than going through the populations."""
 
-Spikes = Dict[str, IntArray]
-"""population -> (T, neurons)"""
+Kinds = tuple[str, ...]
+Spikes = Dict[str, Any]
+"""population -> (T, *shape), whole numbers"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,19 +76,23 @@ class Fans:
         self.rows = len(mapping.cores)
         self.sizes = np.array([core.neurons for core in mapping.cores], np.int64)
         self.targets = [_target(network, mapping, p.name) for p in network.computed if p.name in mapping.rows]
-        self._table: scipy.sparse.csr_array | None = None
+        self._sums, costs = _joint(self.targets, self.rows)
+        self._costs = _for_kinds(costs)
+        self._table: dict[Kinds, scipy.sparse.csr_array] | None = None
         self._calls = 0
 
-    def count(self, spikes: Spikes) -> dict[str, IntArray]:
-        """name of ``LINEAR`` -> (cores, T), int64."""
+    def count(self, spikes: Spikes, *, stored: bool = False) -> dict[str, IntArray]:
+        """name of ``LINEAR`` -> (cores, T), int64. stored: only those of ``STORED``."""
         self._calls += 1
         if self._table is None and self._small() and (self._calls > 1 or sum(self.neurons) <= AT_ONCE):
-            self._table = self._made()
-        if self._table is None:
-            return self._each(spikes)
-        every = np.concatenate([spikes[name] for name in self.names], axis=1).T
-        counted = (self._table @ every).reshape(len(LINEAR), self.rows, -1)
-        return dict(zip(LINEAR, counted, strict=True))
+            self._table = _for_kinds(self._made())
+        steps = len(next(iter(spikes.values())))
+        kinds = STORED if stored else LINEAR
+        if self._table is None or self._table[kinds].nnz * steps > QUICK:
+            return self._each(spikes, kinds)
+        every = np.concatenate([spikes[name].reshape(steps, -1) for name in self.names], axis=1).T
+        counted = (self._table[kinds] @ every).reshape(len(kinds), self.rows, -1)
+        return dict(zip(kinds, counted, strict=True))
 
     def _small(self) -> bool:
         return sum(self.neurons) * self.rows * len(LINEAR) <= TABLE
@@ -112,34 +124,66 @@ class Fans:
         spikes = np.eye(groups.stop - groups.start, size, groups.start, np.int64)
         return onto.effective(spikes) if onto.effective else spikes
 
-    def _each(self, spikes: Spikes) -> dict[str, IntArray]:
+    def _each(self, spikes: Spikes, kinds: Kinds = LINEAR) -> dict[str, IntArray]:
         """The same population by population."""
-        steps = len(next(iter(spikes.values())))
-        counted = {what: np.zeros((self.rows, steps), np.int64) for what in LINEAR}
-        summed: dict[tuple[str, Groups], IntArray] = {}
-
-        def arriving(source: str, groups: Groups) -> IntArray:
-            key = source, groups
-            if key not in summed:
-                summed[key] = np.ascontiguousarray(groups.sums(spikes[source]).T)
-            return summed[key]
-
+        summed = {(source, groups): group_sums(groups, spikes[source]) for source, groups in self._sums}
+        every = np.concatenate(list(summed.values()), axis=1).T
+        known = (self._costs[kinds] @ every).reshape(len(kinds), self.rows, -1)
+        counted = dict(zip(kinds, known, strict=True))
+        flat = _Flat(spikes)
         for target in self.targets:
             groups = target.cores.by_position()
-            summed_up = None if groups is None else arriving(target.name, groups).T
-            counted["spikes_out"][target.rows] = target.cores.sums(spikes[target.name], summed_up).T
-            for source, groups, matrix in target.reached:
-                counted["axon_events"][target.rows] += matrix @ arriving(source, groups)
-            for onto in target.onto:
-                given = arriving(onto.source, onto.groups)
-                stored = onto.synapses @ given
-                acts = stored if onto.effective is None else onto.effective(spikes[onto.source]).T
-                counted["synops"][target.rows] += stored
-                counted["memory_reads"][target.rows] += onto.words @ given
-                counted["synops_effective"][target.rows] += acts
-                if onto.multiplies:
-                    counted["multiplied"][target.rows] += acts
+            by_position = None if groups is None else summed.get((target.name, groups))
+            counted["spikes_out"][target.rows] = target.cores.sums(spikes[target.name], by_position).T
+            for onto in target.onto if kinds is LINEAR else ():
+                if onto.effective is not None:
+                    acts = onto.effective(flat[onto.source]).T
+                    counted["synops_effective"][target.rows] += acts
+                    if onto.multiplies:
+                        counted["multiplied"][target.rows] += acts
         return counted
+
+
+def _for_kinds(matrix: scipy.sparse.csr_array) -> dict[Kinds, scipy.sparse.csr_array]:
+    """Of all kinds, and of those of ``STORED``. matrix: (kinds * cores, anything)."""
+    return {LINEAR: matrix, STORED: matrix[: matrix.shape[0] // len(LINEAR) * len(STORED)]}
+
+
+class _Flat(dict[str, IntArray]):
+    """population -> (T, neurons), int64; made when it is asked for."""
+
+    def __init__(self, spikes: Spikes) -> None:
+        super().__init__()
+        self._spikes = spikes
+
+    def __missing__(self, name: str) -> IntArray:
+        array = self._spikes[name]
+        self[name] = array.reshape(len(array), -1).astype(np.int64)
+        return self[name]
+
+
+def _joint(targets: list[_Target], rows: int) -> tuple[list[tuple[str, Groups]], scipy.sparse.csr_array]:
+    """(all groups, what a spike of each adds: (kinds * cores, groups)); but for what effective synapses add."""
+    first: dict[tuple[str, Groups], int] = {}
+    places: list[tuple[Counts, Counts, Counts]] = []
+
+    def add(what: str, target: _Target, source: str, groups: Groups, matrix: scipy.sparse.csr_array) -> None:
+        if (source, groups) not in first:
+            first[source, groups] = sum(known.count for _, known in first)
+        found, row = matrix.tocoo(), LINEAR.index(what) * rows + target.rows.start
+        places.append((row + found.row, first[source, groups] + found.col.astype(np.int64), found.data))
+
+    for target in targets:
+        for source, groups, matrix in target.reached:
+            add("axon_events", target, source, groups, matrix)
+        for onto in target.onto:
+            add("synops", target, onto.source, onto.groups, onto.synapses)
+            add("memory_reads", target, onto.source, onto.groups, onto.words)
+            acting = ("synops_effective", "multiplied")[: 1 + onto.multiplies] if onto.effective is None else ()
+            for what in acting:
+                add(what, target, onto.source, onto.groups, onto.synapses)
+    row, column, values = (np.concatenate(each) for each in zip(*places, strict=True))
+    return list(first), _sparse(row, column, values, (len(LINEAR) * rows, sum(groups.count for _, groups in first)))
 
 
 def _slice(first: int, groups: Groups) -> slice:

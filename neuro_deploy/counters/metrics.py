@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from neuro_deploy.counters.counts import COUNTED, Counts, count_spikes
+from neuro_deploy.counters.counts import COUNTED, Counts, count_spikes, loads, over_time, spikes_of
 from neuro_deploy.counters.energy import energy
+from neuro_deploy.counters.fans import Spikes
 from neuro_deploy.counters.links import Links, links
 from neuro_deploy.counters.runtime import runtime
 from neuro_deploy.engines import RunResult
@@ -39,27 +40,44 @@ class Metrics:
     per_timestep: bool = False
 
     @cached_property
-    def spikes(self) -> dict[str, IntArray]:
-        """population -> (T, neurons), summed over the samples."""
-        return {population.name: self.result.counts[population.name] for population in self.network.populations}
+    def spikes(self) -> Spikes:
+        """population -> (T, *shape), summed over the samples."""
+        return spikes_of(self.network, self.result)
+
+    @cached_property
+    def summed(self) -> Spikes:
+        """population -> (1, *shape), summed over the samples and timesteps."""
+        return over_time(self.spikes)
 
     @cached_property
     def counts(self) -> Counts:
         """Per core and timestep."""
-        return count_spikes(self.network, self.spikes, self.result, self.mapping)
+        return count_spikes(self.network, self.mapping, self.spikes, self.result.samples)
+
+    @cached_property
+    def totals(self) -> Counts:
+        """Per core."""
+        updates = self.result.samples * self.result.timesteps
+        return count_spikes(self.network, self.mapping, self.summed, updates)
+
+    @cached_property
+    def loads(self) -> dict[str, IntArray]:
+        """name -> (cores, T): what a timestep's length depends on."""
+        return loads(self.network, self.mapping, self.spikes, self.result.samples)
 
     @cached_property
     def links(self) -> Links:
         """Messages and bits on the links of the mesh."""
-        return links(self.network, self.mapping, self.spikes)
+        counts = {population.name: self.result.counts[population.name] for population in self.network.populations}
+        return links(self.network, self.mapping, counts)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data; counts are sums over the samples, with means per sample beside them."""
         totals, populations = self._totals(), self._populations()
         carried = self.links if self.with_links else None
-        time = runtime(self.mapping.profile, self.counts, carried, self.result.samples)
+        time = runtime(self.mapping.profile, self.loads, carried, self.result.samples)
         seconds = time["seconds_per_sample"]
-        said = energy(self.network, self.counts, self.result.samples, self.mapping, links=carried, seconds=seconds)
+        said = energy(self.network, self.totals, self.result.samples, self.mapping, links=carried, seconds=seconds)
         content = {
             "samples": self.result.samples,
             "timesteps": self.result.timesteps,
@@ -79,17 +97,17 @@ class Metrics:
 
     def _totals(self) -> dict[str, int]:
         names = {"spikes": "spikes_out", **{name: name for name in COUNTED if name != "spikes_out"}}
-        totals = {name: self.counts.total(what) for name, what in names.items()}
+        totals = {name: self.totals.total(what) for name, what in names.items()}
         for name, kind in (("neuron_spikes", "lif"), ("relay_messages", "relay"), ("input_spikes", "input")):
             senders = [population.name for population in self.network.populations if population.kind == kind]
-            totals[name] = sum(int(self.spikes[sender].sum()) for sender in senders)
+            totals[name] = sum(int(self.summed[sender].sum()) for sender in senders)
         return totals
 
     def _populations(self) -> list[dict[str, Any]]:
         steps = self.result.samples * self.result.timesteps
         rows = []
         for population in self.network.populations:
-            spikes = int(self.spikes[population.name].sum())
+            spikes = int(self.summed[population.name].sum())
             rows.append(
                 {
                     "name": population.name,
@@ -105,7 +123,7 @@ class Metrics:
 
     def _cores(self) -> list[dict[str, Any]]:
         word_bits = self.mapping.profile.whole("core.word_bits")
-        summed = {what: getattr(self.counts, what).sum(axis=1).tolist() for what in COUNTED}
+        summed = {what: getattr(self.totals, what)[:, 0].tolist() for what in COUNTED}
         rows: list[dict[str, Any]] = []
         for index, core in enumerate(self.mapping.cores):
             counted = {what: summed[what][index] for what in COUNTED}

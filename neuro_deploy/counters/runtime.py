@@ -9,11 +9,11 @@ are unknown there is no time, only the loads of the busiest core and link.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from neuro_deploy.counters.counts import COUNTED, Counts
 from neuro_deploy.counters.links import Links
 from neuro_deploy.hardware import HardwareProfile
 from neuro_deploy.numerics.registers import IntArray
@@ -27,9 +27,14 @@ TERMS = {
 """Cost in a profile's [time] -> the load that it is of; also the column of a file of measurements."""
 
 
-def runtime(profile: HardwareProfile, counts: Counts, links: Links | None, samples: int) -> dict[str, Any]:
-    """Loads of the busiest core and link in each timestep, means over the samples, and the modelled time."""
-    busiest = {what: _busiest_core(getattr(counts, what), samples) for what in COUNTED}
+def runtime(
+    profile: HardwareProfile, loads: Mapping[str, IntArray], links: Links | None, samples: int
+) -> dict[str, Any]:
+    """Loads of the busiest core and link in each timestep, means over the samples, and the modelled time.
+
+    loads: name -> (cores, T), see ``counts.loads``.
+    """
+    busiest = {what: _busiest_core(each, samples) for what, each in loads.items()}
     if links is not None and len(links.x):
         busiest["link_messages"] = _busiest_link(links.messages, links, samples)
         busiest["link_bits"] = _busiest_link(links.bits, links, samples)

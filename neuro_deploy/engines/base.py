@@ -72,13 +72,13 @@ class RunResult:
 
 
 class Engine(Protocol):
-    """Runs encoded samples through a fixed network.
-
-    ``batch`` is the number of samples it wants at a time; None: all at once.
-    """
+    """Runs encoded samples through a fixed network."""
 
     name: str
-    batch: int | None
+
+    def batch(self, network: FixedNetwork) -> int | None:
+        """The most samples that it wants at a time; None: all at once."""
+        ...
 
     def run(self, network: FixedNetwork, inputs: IntArray, record: Collection[str] = ()) -> RunResult:
         """Run ``inputs`` (``network.encode(x)``) for ``network.timesteps`` timesteps, states 0 before each sample.
@@ -139,13 +139,6 @@ class Counts(Mapping[str, IntArray]):
     def array(self, name: str) -> npt.NDArray[Any]:
         """(T, *shape), of whole numbers as narrow as the engine has them."""
         return self._makers[name]()
-
-    def total(self, name: str) -> npt.NDArray[Any]:
-        """Sums over the timesteps: (*shape), of whole numbers as wide as they need be."""
-        array = self.array(name)
-        narrow = array.dtype.itemsize == 1 and len(array) <= 256
-        summed: npt.NDArray[Any] = np.add.reduce(array, axis=0, dtype=np.uint16 if narrow else np.int64)
-        return summed
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._makers)

@@ -35,10 +35,12 @@ class Engine:
     """lava-nc 0.10.0 in a process group of its own. time_limit: seconds for all samples of one run."""
 
     name = "lava"
-    batch: int | None = None
 
     def __init__(self, time_limit: float = 600.0) -> None:
         self.time_limit = float(time_limit)
+
+    def batch(self, network: FixedNetwork) -> None:
+        """See ``neuro_deploy.engines.base.Engine.batch``: starting Lava takes seconds."""
 
     def run(self, network: FixedNetwork, inputs: IntArray, record: Collection[str] = ()) -> RunResult:
         """See ``neuro_deploy.engines.base.Engine.run``.

@@ -17,7 +17,10 @@ class Engine:
     """numpy, int64, one timestep after the other."""
 
     name = "reference"
-    batch: int | None = 64
+
+    def batch(self, network: FixedNetwork) -> int:
+        """See ``neuro_deploy.engines.base.Engine.batch``."""
+        return 64
 
     def run(self, network: FixedNetwork, inputs: IntArray, record: Collection[str] = ()) -> RunResult:
         """See ``neuro_deploy.engines.base.Engine.run``."""

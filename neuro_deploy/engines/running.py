@@ -39,7 +39,8 @@ def run(
         return run_floats(network, network.encoding.model_units(x), record_spikes="spikes" in record)
     runner = get_engine(engine, **options)
     inputs = network.encode(x)
-    size = runner.batch or len(inputs)
+    most = runner.batch(network) or len(inputs)
+    size = -(-len(inputs) // -(-len(inputs) // most)) if len(inputs) else 1
     results = []
     for start in range(0, len(inputs), size):
         progress(f"running on {engine}", start, len(inputs))

@@ -22,7 +22,10 @@ class Engine:
     """lava-dl SLAYER blocks on the CPU."""
 
     name = "slayer"
-    batch: int | None = 64
+
+    def batch(self, network: FixedNetwork) -> int:
+        """See ``neuro_deploy.engines.base.Engine.batch``."""
+        return 64
 
     def run(self, network: FixedNetwork, inputs: IntArray, record: Collection[str] = ()) -> RunResult:
         """See ``neuro_deploy.engines.base.Engine.run``.

@@ -38,15 +38,23 @@ class Groups:
         )
 
     def sums(self, values: Any) -> Any:
-        """Sums over each group: (T, groups). values: (T, neurons of the population)."""
-        taken = values[:, self.start : self.stop]
+        """Sums over each group: (T, groups), int64. values: (T, neurons of the population), or (T, *its shape)."""
+        taken, steps = self.taken(values), len(values)
         if self.alike == "one-to-one":
-            return taken
-        if self.alike == "dense":
-            return taken.sum(axis=1, keepdims=True)
-        cube = taken.reshape(len(taken), *self.window)
+            return taken.reshape(steps, -1).astype(np.int64)
+        cube = taken if self.alike == "dense" else taken.reshape(steps, *self.window)
         axes: dict[str, tuple[int, ...]] = {"channel": (1,), "height": (2,), "width": (3,), "space": (2, 3)}
-        return cube.sum(axis=axes[self.alike]).reshape(len(taken), -1)
+        over = axes.get(self.alike, tuple(range(1, cube.ndim)))
+        narrow = values.dtype == np.uint8 and len(over) == 1 and cube.shape[over[0]] <= 256
+        sums = np.add.reduce(cube, axis=over, dtype=np.uint16 if narrow else np.int64)
+        return sums.reshape(steps, -1).astype(np.int64)
+
+    def taken(self, values: Any) -> Any:
+        """Those of the groups: (T, neurons), or whole channels as they are."""
+        each = math.prod(values.shape[2:])
+        if self.start % each or self.stop % each:
+            return values.reshape(len(values), -1)[:, self.start : self.stop]
+        return values[:, self.start // each : self.stop // each]
 
     def index(self) -> Counts:
         """The group of each neuron: (stop - start,), int64."""

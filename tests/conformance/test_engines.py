@@ -576,7 +576,7 @@ def test_batches_do_not_change_the_result(monkeypatch: pytest.MonkeyPatch) -> No
     network = chain(3, (5, 6, 4))
     x = samples_for(network, 3, count=10)
     whole = nd.run(network, x, record=FIELDS)
-    monkeypatch.setattr("neuro_deploy.engines.native.Engine.batch", 3)
+    monkeypatch.setattr("neuro_deploy.engines.native.Engine.batch", lambda *_: 3)
     assert_same_run(whole, nd.run(network, x, record=FIELDS))
 
 

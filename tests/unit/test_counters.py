@@ -6,6 +6,7 @@ import gc
 import json
 import weakref
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,13 +16,16 @@ from hypothesis import strategies as st
 
 import neuro_deploy as nd
 from neuro_deploy.counters import count
+from neuro_deploy.counters.counts import over_time
 from neuro_deploy.counters.fans import Fans, fans
 from neuro_deploy.counters.powers import only_shifts
+from neuro_deploy.counters.sums import group_sums
 from neuro_deploy.errors import DataError
 from neuro_deploy.hardware import HardwareProfile, load_profile
 from neuro_deploy.mapping import Choice, map_network
 from neuro_deploy.network import FixedNetwork, FixedProjection
 from neuro_deploy.network.fan_out import fan_out_onto, placement
+from neuro_deploy.network.groups import Groups
 
 
 @given(chains, st.integers(0, 2**31), st.integers(1, 4))
@@ -270,17 +274,41 @@ def _read(
     return places * _words(profile, bits, len(set(output.tolist())))
 
 
-def test_counting_again_by_the_table_gives_the_same() -> None:
+def test_the_table_the_populations_and_sums_over_time_count_the_same() -> None:
     network = graph(6)
     mapping, result = nd.map(network), nd.run(network, samples_for(network, 6))
-    spikes = {population.name: result.counts[population.name] for population in network.populations}
+    spikes = {population.name: result.counts.array(population.name) for population in network.populations}
     made = Fans(network, mapping)
     each = made._each(spikes)
     for _ in range(2):
         table = made.count(spikes)
         for what, values in each.items():
-            np.testing.assert_array_equal(table[what], values)
+            np.testing.assert_array_equal(table[what], values, what)
     assert made._table is not None
+    for counted in (made.count(over_time(spikes)), made._each(over_time(spikes))):
+        for what, values in each.items():
+            np.testing.assert_array_equal(counted[what][:, 0], values.sum(axis=1), what)
+    metrics = nd.measure(network, result, mapping)
+    for what, values in metrics.loads.items():
+        np.testing.assert_array_equal(values, getattr(metrics.counts, what), what)
+        np.testing.assert_array_equal(values.sum(axis=1), getattr(metrics.totals, what)[:, 0], what)
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16, np.int32, np.int64])
+@pytest.mark.parametrize("alike", ["dense", "one-to-one", "channel", "height", "width", "space"])
+@pytest.mark.parametrize("last", [False, True])
+def test_sums_over_groups_hold_the_largest_counts_in_any_layout(kind: type, alike: Any, last: bool) -> None:
+    shape = (300, 3, 2)
+    values = np.full((270, *shape), np.iinfo(kind).max if kind != np.int64 else 2**40, kind)
+    if last:
+        values = np.moveaxis(np.ascontiguousarray(np.moveaxis(values, 1, -1)), -1, 1)
+    groups = Groups(12, 1200, (198, 3, 2), alike)
+    slow = values.reshape(270, -1)[:, 12:1200].astype(np.int64)
+    want = np.zeros((270, groups.count), np.int64)
+    np.add.at(want, (slice(None), groups.index()), slow)
+    np.testing.assert_array_equal(group_sums(groups, values), want)
+    np.testing.assert_array_equal(groups.sums(values), want)
+    np.testing.assert_array_equal(over_time({"a": values})["a"][0], values.astype(np.int64).sum(axis=0))
 
 
 def test_what_was_worked_out_is_forgotten_with_its_network() -> None:

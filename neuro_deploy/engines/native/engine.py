@@ -16,6 +16,10 @@ from neuro_deploy.errors import UsageError
 from neuro_deploy.network import FixedNetwork
 from neuro_deploy.numerics.registers import IntArray
 
+SOME = 2**28
+"""Neurons times timesteps times samples between two signs of progress."""
+FEWEST = 4
+"""Samples between them, at least: a product of several takes less time for each."""
 AT_ONCE = 2**22
 """Neurons of the widest population times samples times timesteps that are computed at once: a few tens of MB."""
 MEMORY = 2 * 2**30
@@ -31,7 +35,6 @@ class Engine:
     """
 
     name = "native"
-    batch: int | None = 64
 
     def __init__(self, device: str = "cpu", memory: int = MEMORY, kernel: Kernel | None = None) -> None:
         self.device = _usable(device)
@@ -39,6 +42,10 @@ class Engine:
         self.memory = memory
         if memory < 1:
             raise UsageError(f"memory of {memory} bytes; a positive number is wanted")
+
+    def batch(self, network: FixedNetwork) -> int:
+        """See ``neuro_deploy.engines.base.Engine.batch``: what takes a fraction of a second."""
+        return max(FEWEST, min(MOST_SAMPLES, SOME // (network.timesteps * sum(p.neurons for p in network.populations))))
 
     def run(self, network: FixedNetwork, inputs: IntArray, record: Collection[str] = ()) -> RunResult:
         """See ``neuro_deploy.engines.base.Engine.run``.

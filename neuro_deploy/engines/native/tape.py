@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -54,4 +55,6 @@ class Tape:
 
 def told(network: FixedNetwork, population: FixedPopulation, counts: np.ndarray) -> Callable[[], np.ndarray]:
     """What tells counts, (T or 1, neurons) in the order inside; 1 where every timestep is alike."""
+    if len(counts) == network.timesteps:
+        return partial(seen, counts, population.shape)
     return lambda: np.broadcast_to(seen(counts, population.shape), (network.timesteps, *population.shape))
