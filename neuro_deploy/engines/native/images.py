@@ -1,9 +1,10 @@
-"""Compiled loops that put spikes in place for products: of images, (images, height, width, channels)."""
+"""Compiled loops that put spikes in place for products, of images (images, height, width, channels), and count them."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
 from neuro_deploy.engines.native.kernels import inner, outer
@@ -101,3 +102,23 @@ def beside(first: int, last: int, values: Array, start: int, at: int, channels: 
     """``out[:, at:at + channels] = values[:, start:start + channels]``, rows first to last - 1."""
     for row in range(first, last):
         out[row, at : at + channels] = values[row, start : start + channels]
+
+
+@outer
+def add_narrow(first: int, last: int, values: Array, sums: Array) -> None:
+    """Sums of rows first to last - 1 of values (rows, n), where 32 bits hold them."""
+    for row in range(first, last):
+        total = np.uint32(0)
+        for i in range(values.shape[1]):
+            total += np.uint32(values[row, i])
+        sums[row] = total
+
+
+@outer
+def add_wide(first: int, last: int, values: Array, sums: Array) -> None:
+    """As ``add_narrow``, in 64 bits."""
+    for row in range(first, last):
+        total = np.int64(0)
+        for i in range(values.shape[1]):
+            total += np.int64(values[row, i])
+        sums[row] = total
