@@ -251,7 +251,7 @@ def test_native_takes_few_samples_and_timesteps_at_a_time(monkeypatch: pytest.Mo
             assert_same_run(want, nd.run(replace(network), x, record=FIELDS))
 
 
-@pytest.mark.parametrize("width", [128, 130, 300, 700])
+@pytest.mark.parametrize("width", [64, 130, 300, 700])
 def test_native_gathers_while_few_neurons_spike(monkeypatch: pytest.MonkeyPatch, width: int) -> None:
     """With weights of 0 for gathering, results are wrong where it gathers and right where it does not."""
     from neuro_deploy.engines.native.gathering import in_lines
@@ -265,7 +265,7 @@ def test_native_gathers_while_few_neurons_spike(monkeypatch: pytest.MonkeyPatch,
         assert_same_run(want, nd.run(replace(network), x, record=FIELDS))
         assert_same_run(nd.run(network, x[:1], engine="reference"), nd.run(replace(network), x[:1]))
         with monkeypatch.context() as patch:
-            patch.setattr("neuro_deploy.engines.native.choice.in_lines", lambda weight: in_lines(0 * weight))
+            patch.setattr("neuro_deploy.engines.native.fusion.in_lines", lambda weight: in_lines(0 * weight))
             wrong = nd.run(replace(network), x, record=FIELDS)
         assert np.array_equal(wrong.u["p1"], want.u["p1"]) != gathers
 

@@ -3,8 +3,8 @@
     dot8      spikes and weights as bytes, sums in int32: even weights are halved. Proof: |sum| < 2^31. Compiled here,
               for processors that multiply bytes, and often together with the neurons that it feeds
     int8      the same by torch
-    gather    adds up the weights of those that spike. Proof: |sum| < 2^31. Dense products of dot8 whose sums fit in 16
-              bits take it by themselves while no more than FEW of their sources spike, some timesteps at a time
+    gather    adds up the weights of those that spike. Proof: |sum| < 2^31. Products of dot8 whose sums fit in 16 bits
+              do so by themselves while few of their sources spike, some rows at a time (``fusion.gathered``)
     float32   whole numbers in floating point. Proof: the sum of all magnitudes stays below 2^24
     float64   the same, below 2^53
 
@@ -23,7 +23,6 @@ import numpy as np
 
 from neuro_deploy.engines.exact import FLOAT64_EXACT, largest_sum
 from neuro_deploy.engines.native import dot8
-from neuro_deploy.engines.native.gathering import FEW, LEAST, NONE, TOP, in_lines
 from neuro_deploy.engines.native.layout import inner_shape, to_inner
 from neuro_deploy.engines.native.products import KERNELS, Kernel, Product
 from neuro_deploy.engines.native.tiles import FOUND
@@ -154,9 +153,6 @@ def _product(
     if len(window) != len(shape):  # dense synapses that see a population flat are arranged for the whole of it
         sign = None if sign is None else _spread(sign, projection.geometry.targets, math.prod(shape))
         window, channels = shape, None
-    sparse = _gatherable(projection, able, arranged, largest // (1 + halved)) if kernel == "dot8" else NONE
-    if sparse.size:
-        reason += f"; gathered while at most {FEW:.0%} of its sources spike, |sum| < 2^15"
     return Product(
         (projection,),
         delay,
@@ -168,15 +164,9 @@ def _product(
         inner_shape(window),
         channels,
         largest << max(exponent, 0),
-        sparse,
+        one_bit="gather" in able,
         device=device,
     )
-
-
-def _gatherable(projection: FixedProjection, able: dict[Kernel, str], arranged: IntArray, largest: int) -> np.ndarray:
-    """The weights for gathering, where a dense product may turn to it."""
-    worth = projection.geometry.kind == "dense" and arranged.shape[1] >= LEAST
-    return in_lines(arranged) if worth and "gather" in able and largest <= TOP else NONE
 
 
 def _able(

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from neuro_deploy.engines.native.gathering import FEW, LINE, REGISTERS, USUAL, adder, list_spiking, spiking
+from neuro_deploy.engines.native.gathering import BLOCK, BLOCKS, FEW, USUAL, adder, list_spiking, spiking
 from neuro_deploy.engines.native.kernels import address, begin32, inner, keep32, one_step32, outer, own, placed, stride
 from neuro_deploy.engines.native.tiles import FOUND, LANES, PANEL, QUAD, ROWS, VECTORS, interleave, packed, tile
 from neuro_deploy.engines.native.vectors import next_job, send32, send_sum32
@@ -20,7 +20,7 @@ Array = npt.NDArray[Any]
 _one, _two, _three = (tile(min(n, VECTORS)) for n in (1, 2, 3))
 _one_turned, _two_turned, _three_turned = (tile(min(n, VECTORS), weights_in_rows=True) for n in (1, 2, 3))
 _interleave = interleave()
-_add_some, _add_more, _add_most = (adder(REGISTERS // share) for share in (4, 2, 1))
+_add1, _add2, _add3, _add4, _add5, _add6, _add7, _add8 = (adder(min(n, BLOCKS)) for n in range(1, 9))
 
 
 @inner
@@ -43,33 +43,73 @@ def _panels(
 
 
 @inner
-def _few(rows: int, starts: Array, sources: int, sparse: Array) -> bool:
-    """Whether so few of the rows' sources spike that their weights are added up sooner than all are multiplied."""
-    if not sparse.shape[0]:
+def _few(rows: int, starts: Array, segments: Array, sparse: Array, limit: int) -> bool:
+    """Whether so few of the rows' sources spike that their weights are added up sooner than all are multiplied.
+
+    limit: of a row's spikes, so that sums fit in 16 bits.
+    """
+    sources = sparse.shape[0]
+    if not sources:
         return False
-    spikes, most = 0, int(FEW * sources * rows)
+    spikes, most, each = 0, int(FEW * sources * rows), sources // segments.size
     for row in range(rows):
-        spikes += spiking(starts[row], sources)
-        if spikes > most:
+        mine = 0
+        for segment in segments:
+            mine += spiking(starts[row] + segment, each)
+        spikes += mine
+        if spikes > most or mine > limit:
             return False
     return True
 
 
 @inner
-def _gather(rows: int, starts: Array, sources: int, sparse: Array, first: int, last: int, out: int) -> None:
-    """As ``_panels``, of rows of which few sources spike."""
-    further, wide, listed = sparse.shape[1], last - first, np.empty(sources + USUAL, np.int32)
+def _gather(rows: int, starts: Array, segments: Array, sparse: Array, first: int, last: int, out: int) -> None:
+    """As ``_panels``, of rows of which few sources spike. first: where a block begins."""
+    sources, further = sparse.shape
+    each, wide, listed = sources // segments.size, last - first, np.empty(sources + USUAL, np.int32)
     for row in range(rows):
-        spikes = list_spiking(starts[row], sources, listed.ctypes.data)
-        for target in range(first, last, REGISTERS * LINE):
+        to, spikes = listed.ctypes.data, 0
+        for i in range(segments.size):
+            spikes += list_spiking(starts[row] + segments[i], each, to + 4 * spikes, i * each)
+        for target in range(first, last, BLOCKS * BLOCK):
             left, weight = last - target, sparse.ctypes.data + target
             end = out + 4 * (row * wide + target - first)
-            if left <= REGISTERS // 4 * LINE:
-                _add_some(listed.ctypes.data, spikes, weight, further, end, left)
-            elif left <= REGISTERS // 2 * LINE:
-                _add_more(listed.ctypes.data, spikes, weight, further, end, left)
+            if left <= BLOCK:
+                _add1(to, spikes, weight, further, end, left)
+            elif left <= 2 * BLOCK:
+                _add2(to, spikes, weight, further, end, left)
+            elif left <= 3 * BLOCK:
+                _add3(to, spikes, weight, further, end, left)
+            elif left <= 4 * BLOCK:
+                _add4(to, spikes, weight, further, end, left)
+            elif left <= 5 * BLOCK:
+                _add5(to, spikes, weight, further, end, left)
+            elif left <= 6 * BLOCK:
+                _add6(to, spikes, weight, further, end, left)
+            elif left <= 7 * BLOCK:
+                _add7(to, spikes, weight, further, end, left)
             else:
-                _add_most(listed.ctypes.data, spikes, weight, further, end, left)
+                _add8(to, spikes, weight, further, end, left)
+
+
+@inner
+def _sums(
+    rows: int,
+    starts: Array,
+    segments: Array,
+    quads: int,
+    weight: Array,
+    sparse: Array,
+    limit: int,
+    first: int,
+    last: int,
+    out: int,
+) -> None:
+    """Sums of rows for targets first to last - 1, by whichever way takes less."""
+    if _few(rows, starts, segments, sparse, limit):
+        _gather(rows, starts, segments, sparse, first, last, out)
+    else:
+        _panels(rows, starts, segments, quads, weight, first, last, out, last - first)
 
 
 @inner
@@ -130,6 +170,7 @@ def lif8(
     weight: Array,
     targets: int,
     sparse: Array,
+    limit: int,
     factor: Array,
     bias: Array,
     threshold: Array,
@@ -149,7 +190,7 @@ def lif8(
 
     positions, wide: positions and targets in a job; wide is all targets, unless there is one position. at_once:
     timesteps. source: (samples, T or 1, per), flat. sparse: the weights as ``gathering.in_lines`` makes them, for rows
-    that are one segment of few spikes; or none. counts: as there, of each of some groups of samples: the first jobs are
+    of few spikes, at most limit; or none. counts: as there, of each of some groups of samples: the first jobs are
     those of the first group. All else as in these two.
     """
     samples, steps, neurons = spikes.shape
@@ -182,10 +223,7 @@ def lif8(
                 if some == 0 and (t == 0 or frames > 1):
                     rows = min(at_once, frames - t) * here.size
                     _begin(starts, source, here, (s * frames + t) * here.size, rows, per)
-                    if _few(rows, starts, per, sparse):
-                        _gather(rows, starts, per, sparse, target, end, summed)
-                    else:
-                        _panels(rows, starts, segments, quads, weight, target, end, summed, end - target)
+                    _sums(rows, starts, segments, quads, weight, sparse, limit, target, end, summed)
                 now = some * size if frames > 1 else 0
                 one_step32(
                     scratch, leaky, short, size, summed + 4 * now, a, at_bias + t * next_bias, level, lu, lv, at_u,
@@ -210,6 +248,8 @@ def relay8(
     quads: int,
     weight: Array,
     targets: int,
+    sparse: Array,
+    limit: int,
     factor: Array,
     extra: Array,
     extra_factor: Array,
@@ -236,7 +276,7 @@ def relay8(
                 if some == 0 and (t == 0 or frames > 1):
                     rows = min(at_once, frames - t) * here.size
                     _begin(starts, source, here, (s * frames + t) * here.size, rows, per)
-                    _panels(rows, starts, segments, quads, weight, 0, targets, scratch.ctypes.data, targets)
+                    _sums(rows, starts, segments, quads, weight, sparse, limit, 0, targets, scratch.ctypes.data)
                 x = scratch.ctypes.data + 4 * (some * size if frames > 1 else 0)
                 out = total.ctypes.data + 4 * ((s * steps + t) * neurons + begin)
                 counted = counts.ctypes.data + t * neurons + begin

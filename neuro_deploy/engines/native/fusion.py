@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from neuro_deploy.engines.native import dot8
-from neuro_deploy.engines.native.gathering import LINE, NONE, REGISTERS
+from neuro_deploy.engines.native.gathering import BLOCK, BLOCKS, FEW, LEAST, TOP, in_lines
 from neuro_deploy.engines.native.products import NO_SEGMENTS, Packed, Product, Turned, whole
 from neuro_deploy.engines.native.threads import threads
 from neuro_deploy.engines.native.tiles import PANEL, QUAD, ROWS, lined
@@ -68,7 +69,20 @@ def arranged(network: FixedNetwork, product: Product) -> Product:
             str(geometry.axis), (1, channels)
         )
         made = Turned(lined(weight), parts, long, weight.shape[1])
-    return replace(product, packed=made, weight=NO_WEIGHTS)
+    if isinstance(made, Turned) or not product.one_bit or weight.shape[1] < LEAST:
+        return replace(product, packed=made, weight=NO_WEIGHTS)
+    limit = gathered_up_to(weight)
+    reason = f"{product.reason}; gathered while at most {FEW:.0%} of its sources spike"
+    reason += ", |sum| < 2^15" if limit == len(weight) else f" and no more than {limit} of a row, |sum| < 2^15"
+    made = replace(made, sparse=in_lines(weight), limit=limit)
+    return replace(product, packed=made, weight=NO_WEIGHTS, reason=reason)
+
+
+def gathered_up_to(weight: np.ndarray) -> int:
+    """Spikes of a row whose weights may be added up in 16 bits. weight: (sources, targets), int8."""
+    magnitudes = np.abs(weight.astype(np.int64))
+    every = int(magnitudes.sum(axis=0).max()) <= TOP
+    return len(weight) if every else TOP // int(magnitudes.max())
 
 
 def _along_channels(network: FixedNetwork, product: Product, weight: np.ndarray) -> Packed:
@@ -115,11 +129,12 @@ def neurons_too(population: FixedPopulation, product: Product, timesteps: int) -
     if positions > 1:
         some, steps = _some(positions, channels, timesteps)
         sizes, width = (some, channels, steps), some * channels
-        return Fused(dot8.lif8, product, -(-positions // some), sizes, width, channels, (NONE,))
-    parts = threads(), -(-channels // (REGISTERS * LINE))
-    part, wide = (min(channels, whole(-(-channels // n), PANEL)) for n in parts)
+        return Fused(dot8.lif8, product, -(-positions // some), sizes, width, channels, _gathering(product.packed))
+    parts = threads(), -(-channels // (BLOCKS * BLOCK))
+    each = math.lcm(PANEL, BLOCK) if product.packed.sparse.size else PANEL
+    part, wide = (min(channels, whole(-(-channels // n), each)) for n in parts)
     (jobs, sizes), many = ((-(-channels // n), (1, n, max(1, min(timesteps, SUMS // n)))) for n in (part, wide))
-    return Fused(dot8.lif8, product, jobs, sizes, max(part, wide), 1, (product.sparse,), many)
+    return Fused(dot8.lif8, product, jobs, sizes, max(part, wide), 1, _gathering(product.packed), many)
 
 
 def relay_too(population: FixedPopulation, product: Product, timesteps: int) -> Fused | None:
@@ -129,7 +144,12 @@ def relay_too(population: FixedPopulation, product: Product, timesteps: int) -> 
     channels = product.packed.targets
     positions = population.neurons // channels
     some, steps = _some(positions, channels, timesteps)
-    return Fused(dot8.relay8, product, -(-positions // some), (some, steps), some * channels, channels)
+    jobs, more = -(-positions // some), _gathering(product.packed)
+    return Fused(dot8.relay8, product, jobs, (some, steps), some * channels, channels, more)
+
+
+def _gathering(packed: Packed) -> tuple[np.ndarray, int]:
+    return packed.sparse, packed.limit
 
 
 def _some(positions: int, channels: int, timesteps: int) -> tuple[int, int]:

@@ -1,6 +1,7 @@
 """Adding up the weights of the sources that spike, as LLVM code: for rows of which few do.
 
-The sums of some targets stay in registers while a row's spikes are gone through, SOME at a time as bits of a number.
+A row's sources are looked at SOME at a time, as bits of a number, and those that spike are listed; then the sums of
+some targets stay in registers while the list is gone through.
 """
 
 from __future__ import annotations
@@ -21,52 +22,65 @@ from neuro_deploy.engines.native.llvm import (
     at_address,
     call,
     cgutils,
+    splat,
     store_some,
     unaligned,
 )
-from neuro_deploy.engines.native.tiles import FOUND, Array
+from neuro_deploy.engines.native.tiles import FOUND, INSTRUCTIONS, SIZE, Array
 
 SOME = 64
 """Sources that are looked at together."""
 USUAL = 16
 """Of these, that spike at most, as a rule."""
-LINE = 2 * FOUND.lanes if FOUND else 16
-"""Targets in a register, of 16 bits each."""
-REGISTERS = 2 * FOUND.rows if FOUND else 8
-"""That hold sums, at most."""
+BLOCK = SIZE
+"""Targets in a register of bytes; two registers of 16 bits hold their sums."""
+BLOCKS = FOUND.blocks if FOUND else 1
+"""That are summed up together, at most."""
 FEW = FOUND.few if FOUND else 1.0
 """Share of sources that spike, up to which this is faster than a product of bytes (docs/performance.md)."""
-LEAST = REGISTERS * LINE // 4
+LEAST = 2 * BLOCK
 """Targets for which it pays to look how many sources spike."""
-BYTES, VECTOR = ir.VectorType(BYTE, LINE), ir.VectorType(SHORT, LINE)
+WORDS = ir.VectorType(SHORT, BLOCK // 2)
 TOP = 2**15 - 1
 """Largest magnitude of sums."""
+OFFSET = 128
+"""What the lower byte of every word of weights has too much, so that it never borrows from the upper one."""
 
 
-def adder(registers: int) -> Any:
-    """Sums of a row for so many registers of targets, for use in compiled loops.
+def adder(blocks: int) -> Any:
+    """Sums of a row for so many blocks of targets, for use in compiled loops.
 
     Its arguments are whole numbers: address of the list of sources that spike, and its length; address of the first
     source's weights for these targets; bytes from one source's weights to the next one's; address of the first sum,
     int32; targets that are wanted.
+
+    Words of two weights are added up as they are, and their upper bytes too: the lower bytes' sum is what is left.
+    Both hold modulo 2^16, which is enough for sums of 16 bits.
     """
     signature = types.void(*[types.intp] * 6)
 
     def code(context: Any, build: ir.IRBuilder, _signature: Any, arguments: Any) -> Any:
         listed, length, weight, further, out, left = arguments
-        sums = [cgutils.alloca_once(build, VECTOR) for _ in range(registers)]
-        for cell in sums:
-            build.store(ir.Constant(VECTOR, None), cell)
+        both, upper = ([cgutils.alloca_once(build, WORDS) for _ in range(blocks)] for _ in range(2))
+        for cell in (*both, *upper):
+            build.store(ir.Constant(WORDS, None), cell)
+        byte = ir.Constant(WORDS, [8] * WORDS.count)
         with cgutils.for_range(build, length, intp=LONG) as spike:
             which = build.load(build.gep(at_address(build, listed, INT), [spike.index]))
             row = build.add(weight, build.mul(build.zext(which, LONG), further))
-            for index, cell in enumerate(sums):
-                more = unaligned(build, at_address(build, row, BYTES, LINE * index))
-                build.store(build.add(build.load(cell), build.sext(more, VECTOR)), cell)
-        whole = ir.VectorType(INT, LINE)
-        for index, cell in enumerate(sums):
-            total = build.sext(build.load(cell), whole)
-            store_some(build, total, at_address(build, out, whole, 4 * LINE * index), left, LINE * index)
+            for index in range(blocks):
+                more = unaligned(build, at_address(build, row, WORDS, BLOCK * index))
+                for cell, part in ((both[index], more), (upper[index], build.ashr(more, byte))):
+                    build.store(build.add(build.load(cell), part), cell)
+        offset = build.mul(build.and_(build.mul(length, LONG(OFFSET)), LONG(2**16 - 1)), LONG(2**16 + 1))
+        offsets = build.bitcast(splat(build, build.trunc(offset, INT), WORDS.count // 2), WORDS)
+        whole = ir.VectorType(INT, WORDS.count)
+        for index in range(blocks):
+            high = build.load(upper[index])
+            low = build.sub(build.sub(build.load(both[index]), build.shl(high, byte)), offsets)
+            for half, part in enumerate((low, high)):
+                first = BLOCK * index + WORDS.count * half
+                store_some(build, build.sext(part, whole), at_address(build, out, whole, 4 * first), left, first)
         return context.get_dummy_value()
 
     return intrinsic(lambda _typing, _a, _b, _c, _d, _e, _f: (signature, code))
@@ -83,35 +97,56 @@ def _count(_context: Any, build: ir.IRBuilder, _signature: Any, arguments: Any) 
 
 
 def _list(_context: Any, build: ir.IRBuilder, _signature: Any, arguments: Any) -> Any:
-    source, sources, listed = arguments
+    source, sources, listed, first = arguments
     length = cgutils.alloca_once(build, LONG)
-    rest = cgutils.alloca_once(build, LONG)
     build.store(LONG(0), length)
+    put = _compress if FOUND is INSTRUCTIONS["+avx512vnni"] else _pick
     with cgutils.for_range(build, _words(build, sources), intp=LONG) as word:
         bits = _spiking(build, source, sources, word.index)
-        first = build.trunc(build.mul(word.index, LONG(SOME)), INT)
-        build.store(bits, rest)
-        to, count = build.load(length), call(build, "llvm.ctpop.i64", LONG, bits)
-        rounds = build.sdiv(build.add(count, LONG(USUAL - 1)), LONG(USUAL))
-        with cgutils.for_range(build, rounds, intp=LONG) as some:
-            at = build.add(to, build.mul(some.index, LONG(USUAL)))
-            for index in range(USUAL):
-                now = build.load(rest)
-                which = build.trunc(call(build, "llvm.cttz.i64", LONG, now, ir.IntType(1)(0)), INT)
-                place = build.gep(at_address(build, listed, INT), [build.add(at, LONG(index))])
-                build.store(build.add(first, which), place)
-                build.store(build.and_(now, build.sub(now, LONG(1))), rest)
-        build.store(build.add(to, count), length)
+        put(build, bits, build.trunc(build.add(first, build.mul(word.index, LONG(SOME))), INT), listed, length)
     return build.load(length)
+
+
+def _pick(build: ir.IRBuilder, bits: Value, first: Value, listed: Value, length: Value) -> None:
+    """List first plus the bits' places, several at a time, whether there are as many or not: nothing is guessed."""
+    rest = cgutils.alloca_once(build, LONG)
+    build.store(bits, rest)
+    to, count = build.load(length), call(build, "llvm.ctpop.i64", LONG, bits)
+    rounds = build.sdiv(build.add(count, LONG(USUAL - 1)), LONG(USUAL))
+    with cgutils.for_range(build, rounds, intp=LONG) as some:
+        at = build.add(to, build.mul(some.index, LONG(USUAL)))
+        for index in range(USUAL):
+            now = build.load(rest)
+            which = build.trunc(call(build, "llvm.cttz.i64", LONG, now, ir.IntType(1)(0)), INT)
+            place = build.gep(at_address(build, listed, INT), [build.add(at, LONG(index))])
+            build.store(build.add(first, which), place)
+            build.store(build.and_(now, build.sub(now, LONG(1))), rest)
+    build.store(build.add(to, count), length)
+
+
+def _compress(build: ir.IRBuilder, bits: Value, first: Value, listed: Value, length: Value) -> None:
+    """The same by AVX-512, which writes the lanes that a mask chooses one after the other."""
+    lanes = ir.VectorType(INT, USUAL)
+    for start in range(0, SOME, USUAL):
+        some = build.trunc(build.lshr(bits, LONG(start)), SHORT)
+        every = ir.Constant(lanes, list(range(start, start + USUAL)))
+        values = build.add(every, splat(build, first, USUAL))
+        mask = build.bitcast(some, ir.VectorType(ir.IntType(1), USUAL))
+        name = f"llvm.x86.avx512.mask.compress.v{USUAL}i32"
+        chosen = call(build, name, lanes, values, ir.Constant(lanes, None), mask)
+        to = build.load(length)
+        place = build.gep(at_address(build, listed, INT), [to])
+        build.store(chosen, build.bitcast(place, lanes.as_pointer())).align = 4
+        build.store(build.add(to, build.zext(call(build, "llvm.ctpop.i16", SHORT, some), LONG)), length)
 
 
 spiking: Any = intrinsic(lambda _typing, _source, _sources: (types.int64(*[types.intp] * 2), _count))
 """How many sources of a row spike. Arguments: its address, SOME bytes beyond its end may be read; its sources."""
-list_spiking: Any = intrinsic(lambda _typing, _row, _sources, _to: (types.int64(*[types.intp] * 3), _list))
+list_spiking: Any = intrinsic(lambda _typing, _row, _sources, _to, _first: (types.int64(*[types.intp] * 4), _list))
 """Lists the sources that spike; gives how many.
 
 Arguments: as of ``spiking``; address of the list, int32, of USUAL more than there are sources: what is in the rest of
-it does not matter. Several are listed at a time, whether there are as many or not, so that nothing is to be guessed.
+it does not matter; the number of the row's first source.
 """
 
 
@@ -132,14 +167,18 @@ def _spiking(build: ir.IRBuilder, source: Value, sources: Value, word: Value) ->
 def in_lines(weight: Array) -> Array:
     """Weights (sources, targets) of bytes as ``adder`` reads them: a source's begin where a cache's line does.
 
-    So much memory may be read beyond them that a source's last targets need not fill all registers.
+    In each block the first half of the targets stands in the lower bytes of words, the second in the upper ones. So
+    much memory may be read beyond them that a source's last targets need not fill all registers.
     """
     sources, targets = weight.shape
     wide = -(-targets // SOME) * SOME
-    held = np.zeros(sources * wide + REGISTERS * LINE + SOME, np.int8)
+    halves = np.zeros((sources, wide // BLOCK, 2, BLOCK // 2), np.int16)
+    halves.reshape(sources, wide)[:, :targets] = weight
+    halves[:, :, 0] += OFFSET
+    held = np.zeros(sources * wide + BLOCKS * BLOCK + SOME, np.int8)
     start = -held.ctypes.data % SOME
     made: Array = held[start : start + sources * wide].reshape(sources, wide)
-    made[:, :targets] = weight
+    made[:] = halves.astype(np.int8).swapaxes(2, 3).reshape(sources, wide)
     return made
 
 

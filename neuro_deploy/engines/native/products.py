@@ -15,7 +15,7 @@ from neuro_deploy.engines.native.buffers import Buffers, roomy
 from neuro_deploy.engines.native.gathering import NONE
 from neuro_deploy.engines.native.images import beside, pad, windows
 from neuro_deploy.engines.native.layout import Shape
-from neuro_deploy.engines.native.threads import deal, share, threads, unnoted
+from neuro_deploy.engines.native.threads import EACH, deal, share, threads, unnoted
 from neuro_deploy.engines.native.tiles import PANEL, ROWS
 from neuro_deploy.network import FixedProjection
 
@@ -33,7 +33,10 @@ NO_SEGMENTS = np.zeros(1, np.int64)
 
 @dataclass(frozen=True, eq=False)
 class Packed:
-    """Rows of sources for ``dot8``: see ``dot8.sums8``. margin: zeros around images. channels: of the sources."""
+    """Rows of sources for ``dot8``: see ``dot8.sums8``. margin: zeros around images. channels: of the sources.
+
+    sparse: the weights as they are gathered while few sources spike, or none. limit: of a row's spikes, then.
+    """
 
     weight: np.ndarray
     targets: int
@@ -41,6 +44,8 @@ class Packed:
     segments: np.ndarray
     quads: int
     per: int
+    sparse: np.ndarray = field(default_factory=lambda: NONE)
+    limit: int = 0
     margin: tuple[int, int] = (0, 0)
     channels: tuple[int, int] | None = None
 
@@ -85,8 +90,8 @@ class Product:
     weight: int8, int16, float32 or float64: (sources, targets) where rows of sources meet it, (targets, sources) along
     height, width or space, (neurons,) one to one. factor: what sums are multiplied by, and then rounded down. sign:
     (targets,), or None. target: inner shape of what it reaches. channels: of the target, None for all. largest: of the
-    magnitudes of partial sums. sparse: of dense products of bytes, the weights as they are gathered while few sources
-    spike, or none. packed: of dot8. beside: whether the sources' channels reach the target's one after another.
+    magnitudes of partial sums. one_bit: whether all that it meets is 0 or 1. packed: of dot8. beside: whether the
+    sources' channels reach the target's one after another.
     """
 
     projections: tuple[FixedProjection, ...]
@@ -99,7 +104,7 @@ class Product:
     target: Shape
     channels: tuple[int, int] | None
     largest: int
-    sparse: np.ndarray = field(default_factory=lambda: NONE)
+    one_bit: bool = False
     packed: Packed | Turned | None = None
     beside: bool = False
     device: str = "cpu"
@@ -171,7 +176,7 @@ class Product:
         (top, left), (start, stop) = packed.margin, packed.channels or (0, images.shape[3])
         shape = (len(images), images.shape[1] + 2 * top, images.shape[2] + 2 * left, stop - start)
         out = buffers.take(shape, np.uint8)
-        share(pad, len(images), out.size, images, start, top, left, out)
+        share(pad, len(images), EACH * out.size, images, start, top, left, out)
         return out.reshape(-1), packed.segments, True
 
     def _beside(self, each: list[np.ndarray], buffers: Buffers) -> np.ndarray:
@@ -192,7 +197,7 @@ class Product:
         """rows: (n, sources) -> (n, targets)."""
         if self.kernel == "gather":
             out = buffers.take((len(rows), self.weight.shape[1]), np.int32)
-            share(kernels.gather, len(rows), rows.size, np.ascontiguousarray(rows), self.weight, out)
+            share(kernels.gather, len(rows), EACH * rows.size, np.ascontiguousarray(rows), self.weight, out)
             return out
         return self._matrix.after(rows, buffers)
 
@@ -224,7 +229,7 @@ class Product:
             part = np.ascontiguousarray(images[start : start + some])
             met = buffers.take((len(part), rows * columns, size), part.dtype)
             ends = (np.array(geometry.stride), np.array(geometry.padding), met)
-            share(windows, len(part) * rows, met.size, part, rows, columns, high, wide, *ends)
+            share(windows, len(part) * rows, EACH * met.size, part, rows, columns, high, wide, *ends)
             parts.append(self._rows(met.reshape(-1, size), buffers).reshape(len(part), rows * columns, -1))
             buffers.give(met)
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
@@ -240,7 +245,7 @@ def side_by_side(each: Sequence[np.ndarray], windows: Sequence[tuple[int, int] |
         if array.shape[:-1] != lead:
             unnoted()
         whole = np.broadcast_to(array, (*lead, array.shape[-1])).reshape(len(rows), -1)
-        share(beside, len(rows), len(rows) * (stop - start), whole, start, at, stop - start, rows)
+        share(beside, len(rows), EACH * len(rows) * (stop - start), whole, start, at, stop - start, rows)
         at += stop - start
     return out
 

@@ -17,7 +17,7 @@ from neuro_deploy.engines.native.plan import Plan, Step
 from neuro_deploy.engines.native.products import Product, side_by_side
 from neuro_deploy.engines.native.samples import entering
 from neuro_deploy.engines.native.tape import Tape, told
-from neuro_deploy.engines.native.threads import Call, deal, do, note, noted, share, unnoted
+from neuro_deploy.engines.native.threads import EACH, Call, deal, do, note, noted, share, unnoted
 from neuro_deploy.network import FixedNetwork, FixedPopulation
 from neuro_deploy.numerics.registers import IntArray
 
@@ -142,7 +142,7 @@ class Run:
         x, factor = self._arriving(step, steps)
         mine = x.dtype == step.sums and step.direct is None
         total = x if mine else self.buffers.take(x.shape, step.sums)
-        deal(kernels.relay, step.jobs, x.size, step.width, x, factor, step.neurons.bias, total, counts)
+        deal(kernels.relay, step.jobs, EACH * x.size, step.width, x, factor, step.neurons.bias, total, counts)
         if not mine:
             self._let_go(step, x)
         return total
@@ -166,7 +166,7 @@ class Run:
             extra = self._extra(step) if neurons.narrow else ()
             loop = kernels.lif32 if neurons.narrow else kernels.lif64
             ends = (u, v, spikes, counts, kept["u"], kept["v"])
-            deal(loop, step.jobs, spikes.size, step.width, x, factor, *extra, *parameters, *flags, *ends)
+            deal(loop, step.jobs, EACH * spikes.size, step.width, x, factor, *extra, *parameters, *flags, *ends)
             self._let_go(step, x)
         for what in wanted:
             self._keep(step, what)[:, start:stop] = kept[what]
@@ -314,7 +314,7 @@ class Run:
             positions = len(intake.factor)
             rows = total.reshape(self.samples * length, positions, -1)
             x = part.reshape(-1, positions, intake.stop - intake.start)
-            share(kernels.add_up, len(rows), x.size, rows, intake.start, intake.stop, x, intake.factor, starts)
+            share(kernels.add_up, len(rows), EACH * x.size, rows, intake.start, intake.stop, x, intake.factor, starts)
             starts = False
             if not (product in self.still or product.projection.geometry.kind == "one-to-one"):
                 self.buffers.give(x)

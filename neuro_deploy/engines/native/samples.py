@@ -8,7 +8,7 @@ from neuro_deploy.engines.native.buffers import roomy
 from neuro_deploy.engines.native.choice import sent
 from neuro_deploy.engines.native.images import enter, tally
 from neuro_deploy.engines.native.layout import inner_shape, to_inner
-from neuro_deploy.engines.native.threads import share
+from neuro_deploy.engines.native.threads import EACH, share
 from neuro_deploy.network import FixedNetwork
 from neuro_deploy.numerics.registers import BIAS_EXPONENT, IntArray
 
@@ -33,5 +33,8 @@ def fill(entering: np.ndarray, sequence: IntArray, counts: np.ndarray) -> None:
     """Put samples, (samples, T or 1, neurons), where they enter, (samples, T or 1, *inner shape), and count them."""
     samples, steps, *inner = entering.shape
     values = np.ascontiguousarray(sequence).reshape(samples * steps, inner[-1], -1)
-    share(enter, samples * steps, values.size, values, entering.reshape(samples * steps, -1, inner[-1]))
+    if 1 in values.shape[1:]:
+        np.copyto(entering.reshape(-1), values.reshape(-1), casting="unsafe")
+    else:
+        share(enter, samples * steps, EACH * values.size, values, entering.reshape(samples * steps, -1, inner[-1]))
     share(tally, steps, values.size, entering.reshape(samples, steps, -1), counts)

@@ -31,7 +31,8 @@ QUAD = 4
 class Instructions:
     """lanes: int32 in a register. rows, vectors: of a tile, for its sums to stay in registers. top: of sources.
 
-    few: share of sources that spike, up to which adding up their weights is faster (docs/performance.md).
+    few: share of sources that spike, up to which adding up their weights is faster (docs/performance.md). blocks: of
+    targets, whose sums of 16 bits stay in registers.
     """
 
     name: str
@@ -40,12 +41,13 @@ class Instructions:
     vectors: int
     top: int
     few: float
+    blocks: int
 
 
 INSTRUCTIONS = {
-    "+avx512vnni": Instructions("AVX512-VNNI", 16, 8, 3, 255, 0.17),
-    "+avxvnni": Instructions("AVX-VNNI", 8, 6, 2, 255, 0.17),
-    "+avx2": Instructions("AVX2", 8, 4, 2, 127, 0.3),
+    "+avx512vnni": Instructions("AVX512-VNNI", 16, 8, 3, 255, 0.2, 8),
+    "+avxvnni": Instructions("AVX-VNNI", 8, 6, 2, 255, 0.2, 6),
+    "+avx2": Instructions("AVX2", 8, 4, 2, 127, 0.3, 6),
 }
 """LLVM's name of a feature -> what it is used for, the best first."""
 
