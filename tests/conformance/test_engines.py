@@ -251,7 +251,7 @@ def test_native_takes_few_samples_and_timesteps_at_a_time(monkeypatch: pytest.Mo
             assert_same_run(want, nd.run(replace(network), x, record=FIELDS))
 
 
-@pytest.mark.parametrize("width", [64, 130, 300, 700])
+@pytest.mark.parametrize("width", [128, 130, 300, 700])
 def test_native_gathers_while_few_neurons_spike(monkeypatch: pytest.MonkeyPatch, width: int) -> None:
     """With weights of 0 for gathering, results are wrong where it gathers and right where it does not."""
     from neuro_deploy.engines.native.gathering import in_lines
@@ -268,6 +268,55 @@ def test_native_gathers_while_few_neurons_spike(monkeypatch: pytest.MonkeyPatch,
             patch.setattr("neuro_deploy.engines.native.fusion.in_lines", lambda weight: in_lines(0 * weight))
             wrong = nd.run(replace(network), x, record=FIELDS)
         assert np.array_equal(wrong.u["p1"], want.u["p1"]) != gathers
+
+
+@given(
+    rows=st.integers(1, 9),
+    segments=st.integers(1, 3),
+    each=st.integers(1, 400),
+    targets=st.integers(1, 1100),
+    density=st.sampled_from([0.0, 0.05, 0.19, 0.5, 1.0]),
+    edge=st.sampled_from([None, -128, 127]),
+    seed=st.integers(0, 2**31),
+)
+@settings(max_examples=150, deadline=None)
+def test_rows_gathered_or_multiplied_are_sums_of_weights(
+    rows: int, segments: int, each: int, targets: int, density: float, edge: int | None, seed: int
+) -> None:
+    from neuro_deploy.engines.native import dot8
+    from neuro_deploy.engines.native.fusion import gathered_up_to
+    from neuro_deploy.engines.native.gathering import BLOCK, in_lines
+    from neuro_deploy.engines.native.tiles import FOUND, QUAD, ROWS, packed
+
+    if FOUND is None:
+        pytest.skip("no instructions for bytes")
+    rng = np.random.default_rng(seed)
+    weight = (
+        rng.integers(-128, 128, (segments * each, targets))
+        if edge is None
+        else np.full((segments * each, targets), edge)
+    )
+    weight = weight.astype(np.int8)
+    spikes = (rng.random((rows, segments, each)) < density).astype(np.uint8)
+    held = np.zeros((rows, segments, each + 5), np.uint8)  # what lies between segments
+    held[:, :, each:] = 1
+    held[:, :, :each] = spikes
+    source = np.concatenate([held.reshape(-1), np.ones(64, np.uint8)])
+    whole = -(-rows // ROWS) * ROWS
+    starts = source.ctypes.data + np.minimum(np.arange(whole), rows - 1) * held[0].size
+    places, quads, lines = np.arange(segments) * (each + 5), -(-each // QUAD), in_lines(weight)
+    want = spikes.reshape(rows, -1).astype(np.int64) @ weight.astype(np.int64)
+    first = BLOCK * (targets // BLOCK // 2)
+    limit = gathered_up_to(weight)
+    for begin in {0, first - first % (BLOCK * 3)}:
+        out = np.empty((whole, targets - begin), np.int32)
+        gathers = dot8._few(rows, starts, places, lines, limit)
+        assert not gathers or spikes.reshape(rows, -1).sum(axis=1).max() <= limit
+        dot8._sums(rows, starts, places, quads, packed(weight, segments), lines, limit, begin, targets, out.ctypes.data)
+        np.testing.assert_array_equal(out[:rows], want[:, begin:])
+        if np.abs(want).max(initial=0) < 2**15:
+            dot8._gather(rows, starts, places, lines, begin, targets, out.ctypes.data)
+            np.testing.assert_array_equal(out[:rows], want[:, begin:])
 
 
 @pytest.mark.parametrize("kernel", ["dot8", "int8", "gather", "float32", "float64"])

@@ -16,8 +16,11 @@ sys.path.insert(0, sys.argv[1])
 from helpers import FIELDS, assert_same_run, chain, graph, samples_for
 import neuro_deploy as nd
 from neuro_deploy.engines.native.tiles import FOUND
-for network in (chain(1, (40, 60, 50, 5), timesteps=3), graph(1)):
-    x = samples_for(network, 1)
+import numpy as np
+few = chain(1, (70, 200, 5), timesteps=6, mode="spikes")
+rare = (np.random.default_rng(0).random((9, 6, 70)) < 0.05).astype(np.uint8)
+others = [(network, samples_for(network, 1)) for network in (chain(1, (40, 60, 50, 5), timesteps=3), graph(1))]
+for network, x in ((few, rare), *others):
     want = nd.run(network, x, engine="reference", record=FIELDS)
     assert_same_run(want, nd.run(network, x, record=FIELDS))
     assert_same_run(nd.run(network, x[:1], engine="reference"), nd.run(network, x[:1]))
