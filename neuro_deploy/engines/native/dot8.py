@@ -20,7 +20,7 @@ Array = npt.NDArray[Any]
 _one, _two, _three = (tile(min(n, VECTORS)) for n in (1, 2, 3))
 _one_turned, _two_turned, _three_turned = (tile(min(n, VECTORS), weights_in_rows=True) for n in (1, 2, 3))
 _interleave = interleave()
-_add1, _add2, _add3, _add4, _add5, _add6, _add7, _add8 = (adder(min(n, BLOCKS)) for n in range(1, 9))
+_add_two, _add_three, _add_five, _add_most = (adder(min(n, BLOCKS)) for n in (2, 3, 5, BLOCKS))
 
 
 @inner
@@ -74,22 +74,14 @@ def _gather(rows: int, starts: Array, segments: Array, sparse: Array, first: int
         for target in range(first, last, BLOCKS * BLOCK):
             left, weight = last - target, sparse.ctypes.data + target
             end = out + 4 * (row * wide + target - first)
-            if left <= BLOCK:
-                _add1(to, spikes, weight, further, end, left)
-            elif left <= 2 * BLOCK:
-                _add2(to, spikes, weight, further, end, left)
+            if left <= 2 * BLOCK:
+                _add_two(to, spikes, weight, further, end, left)
             elif left <= 3 * BLOCK:
-                _add3(to, spikes, weight, further, end, left)
-            elif left <= 4 * BLOCK:
-                _add4(to, spikes, weight, further, end, left)
+                _add_three(to, spikes, weight, further, end, left)
             elif left <= 5 * BLOCK:
-                _add5(to, spikes, weight, further, end, left)
-            elif left <= 6 * BLOCK:
-                _add6(to, spikes, weight, further, end, left)
-            elif left <= 7 * BLOCK:
-                _add7(to, spikes, weight, further, end, left)
+                _add_five(to, spikes, weight, further, end, left)
             else:
-                _add8(to, spikes, weight, further, end, left)
+                _add_most(to, spikes, weight, further, end, left)
 
 
 @inner
