@@ -78,6 +78,11 @@ class Lanes:
         """Product."""
         return self._build.fmul(a, _all(b) if isinstance(b, float) else b)
 
+    def sum_of_product(self, a: Value, b: Value | float, c: Value) -> Value:
+        """``a b + c``, in one instruction where there is one: products are exact, so that it makes no difference."""
+        name = f"llvm.fmuladd.{_name(FLOATS)}"
+        return call(self._build, name, FLOATS, a, _all(b) if isinstance(b, float) else b, c)
+
     def floor(self, value: Value) -> Value:
         """Rounded down."""
         return call(self._build, f"llvm.floor.{_name(FLOATS)}", FLOATS, value)
@@ -104,8 +109,8 @@ class Lanes:
         Every number on the way stays below 2^24 for x up to 2^23, either sign, and left <= 4096, so that each is exact.
         """
         high = self.trunc(self.times(x, 1 / FULL))
-        rest = self._build.fsub(x, self.times(high, FULL))
-        return self.plus(self.times(high, left), self.trunc(self.times(rest, self.times(left, 1 / FULL))))
+        rest = self.sum_of_product(high, -FULL, x)
+        return self.sum_of_product(high, left, self.trunc(self.times(rest, self.times(left, 1 / FULL))))
 
 
 def _all(number: float) -> Value:
@@ -145,11 +150,15 @@ def _kind(array: Any) -> Any:
 
 
 def _arriving(n: Lanes) -> Value:
-    return n.times(n.floor(n.times(n.load("x"), n.load("factor"))), UNIT)
+    return n.floor(n.times(n.load("x"), n.load("factor")))
 
 
-def _fire(n: Lanes, v: Value, u: Value) -> None:
-    new = n.plus(v, u, n.load("bias"))
+def _charged(n: Lanes, left: Value) -> Value:
+    """What is left, and what arrives."""
+    return n.sum_of_product(_arriving(n), UNIT, left)
+
+
+def _fire(n: Lanes, new: Value) -> None:
     fires = n.above(new, n.load("threshold"))
     n.store("v", n.unless(fires, new))
     n.store("spikes", n.bytes(fires))
@@ -157,17 +166,17 @@ def _fire(n: Lanes, v: Value, u: Value) -> None:
 
 
 def _short(n: Lanes) -> None:
-    _fire(n, n.trunc(n.times(n.load("v"), n.load("kv"))), _arriving(n))
+    _fire(n, _charged(n, n.plus(n.trunc(n.times(n.load("v"), n.load("kv"))), n.load("bias"))))
 
 
 def _plain(n: Lanes) -> None:
-    _fire(n, n.decayed(n.load("v"), n.load("kv")), _arriving(n))
+    _fire(n, _charged(n, n.plus(n.decayed(n.load("v"), n.load("kv")), n.load("bias"))))
 
 
 def _leaky(n: Lanes) -> None:
-    u = n.plus(n.decayed(n.load("u"), n.load("ku")), _arriving(n))
+    u = _charged(n, n.decayed(n.load("u"), n.load("ku")))
     n.store("u", u)
-    _fire(n, n.decayed(n.load("v"), n.load("kv")), u)
+    _fire(n, n.plus(n.decayed(n.load("v"), n.load("kv")), n.load("bias"), u))
 
 
 def _send(n: Lanes) -> None:
@@ -184,7 +193,7 @@ def _send_sum(n: Lanes) -> None:
 
 
 def _arrive(n: Lanes) -> None:
-    n.store("kept", _arriving(n))
+    n.store("kept", n.times(_arriving(n), UNIT))
 
 
 def _copy(n: Lanes) -> None:
