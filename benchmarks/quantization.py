@@ -109,11 +109,16 @@ GOLDEN = (
     "differing spikes, without samples",
     "calibrated",
     "worst population",
+    "calibrated, other images",
 )
+OTHER_IMAGES = 32
 
 
 def golden_table(golden: Path, folder: Path) -> Iterator[Row]:
-    """Random networks of the official code at 8 bits; samples are digitised the same for both networks."""
+    """Random networks of the official code at 8 bits; samples are digitised the same for both networks.
+
+    Other images are normal noise, as those of the files are.
+    """
     for path in sorted(golden.glob("*.npz")):
         with np.load(path) as file:
             state = {key[3:]: torch.tensor(file[key]) for key in file.files if key.startswith("sd/")}
@@ -123,6 +128,8 @@ def golden_table(golden: Path, folder: Path) -> Iterator[Row]:
         for skip in ("relay", "recompute"):
             real = nd.lower(checkpoint, skip=skip)
             levels = real.encoding.encode(x).reshape(x.shape)
+            other = np.random.default_rng(SEED).normal(size=(OTHER_IMAGES, *x.shape[1:]))  # as x was made
+            other = real.encoding.encode(other).reshape(other.shape)
             for scale in ("population", "channel"):
                 plain, _ = Quantize(scale=scale)(real)
                 fixed, _ = Quantize(scale=scale, samples=levels)(real)
@@ -136,6 +143,7 @@ def golden_table(golden: Path, folder: Path) -> Iterator[Row]:
                     percent(differing(real, plain, levels)),
                     percent(differing(real, fixed, levels)),
                     percent(max(by_population(real, fixed, levels).values())),
+                    percent(differing(real, fixed, other)),
                 ]
 
 

@@ -92,14 +92,28 @@ class Try:
     error: float = 0.0
     a_in: IntArray | None = None
 
+    @property
+    def sent(self) -> IntArray | None:
+        """What it sends: (samples, T or 1, neurons); None where it has not been tried."""
+        return None if self.outcome is None else self.outcome.sent
+
 
 def attempt(calibration: Calibration, intake: Intake, scale: Scale, fixed: Fixed, sent: dict[str, IntArray]) -> Try:
-    """Run a population at a scale. sent: of its sources."""
-    name, timesteps = intake.population.name, calibration.network.timesteps
-    a_in = synaptic_sums(intake.population.neurons, fixed.projections, sent, fixed.bounds.a_in)
+    """Run a population at a scale. sent: of its sources; of itself, where it feeds itself, what to begin with."""
+    name = intake.population.name
     host = None if intake.current is None else calibration.host(scale, intake)
-    outcome = tried(fixed.population, a_in, host, timesteps)
+    a_in, outcome = _run(calibration, fixed, host, sent)
+    while name in {p.source for p in fixed.projections} and np.any(sent[name] != outcome.sent):
+        sent = {**sent, name: outcome.sent}
+        a_in, outcome = _run(calibration, fixed, host, sent)
     return Try(scale, fixed, outcome, error_of(intake.population, calibration.targets[name], scale, outcome), a_in)
+
+
+def _run(
+    calibration: Calibration, fixed: Fixed, host: IntArray | None, sent: dict[str, IntArray]
+) -> tuple[IntArray, Outcome]:
+    a_in = synaptic_sums(fixed.population.neurons, fixed.projections, sent, fixed.bounds.a_in)
+    return a_in, tried(fixed.population, a_in, host, calibration.network.timesteps)
 
 
 def error_of(population: Population, target: Target, scale: Scale, outcome: Outcome) -> float:
@@ -135,4 +149,4 @@ def corrected(calibration: Calibration, intake: Intake, found: Try) -> Try:
     changed = replace(fixed.population, bias=whole_bias(population, bias))
     outcome = tried(changed, a_in, None, calibration.network.timesteps)
     error = error_of(population, target, scale, outcome)
-    return Try(scale, replace(fixed, population=changed, bias=bias), outcome, error)
+    return Try(scale, replace(fixed, population=changed, bias=bias), outcome, error, a_in)

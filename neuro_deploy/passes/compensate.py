@@ -34,20 +34,25 @@ def compensated(fixed: Fixed, sent: Mapping[str, IntArray]) -> Fixed | None:
     sent: of its sources, (samples, T or 1, neurons). What is wanted becomes what was rounded in the end, so that
     rounding it to the nearest gives the same whole numbers.
     """
-    joined: dict[tuple[object, ...], list[int]] = {}
-    for number, each in enumerate(fixed.synapses):
-        geometry = each.fixed.geometry
-        if each.learned and geometry.kind != "one-to-one":
-            joined.setdefault((row_axis(geometry), geometry.target_channels, each.fixed.sign is None), []).append(
-                number
-            )
+    joined = rows_together(fixed.synapses)
     synapses = list(fixed.synapses)
-    for numbers in joined.values():
+    for numbers in joined:
         if sum(_inputs(synapses[n]) for n in numbers) <= MOST_INPUTS:
             made = _together([synapses[n] for n in numbers], sent)
             for number, changed in zip(numbers, made, strict=True):
                 synapses[number] = changed
     return replace(fixed, synapses=tuple(synapses)) if joined else None
+
+
+def rows_together(synapses: Sequence[Synapses]) -> list[list[int]]:
+    """The numbers of those learned projections whose rows end in the same neurons: their rows are one row."""
+    joined: dict[tuple[object, ...], list[int]] = {}
+    for number, each in enumerate(synapses):
+        geometry = each.fixed.geometry
+        if each.learned and geometry.kind != "one-to-one":
+            key = (row_axis(geometry), geometry.target_channels, each.fixed.sign is None)
+            joined.setdefault(key, []).append(number)
+    return list(joined.values())
 
 
 def _inputs(each: Synapses) -> int:

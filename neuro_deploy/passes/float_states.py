@@ -44,7 +44,7 @@ def float_states(network: Network, sequence: FloatArray) -> Iterator[FloatState]
     for population in parts.populations[1:]:
         z = np.broadcast_to(population.bias, (len(sequence), 1, population.neurons))
         for projection in parts.inputs_of(population.name):
-            z = z + _synaptic_input(projection, sent[projection.source])
+            z = z + synaptic_input(projection, sent[projection.source])
         if population.kind == "lif":
             whole = np.broadcast_to(z, (len(sequence), network.timesteps, population.neurons))
             sent[population.name] = fired(population, whole)
@@ -53,7 +53,7 @@ def float_states(network: Network, sequence: FloatArray) -> Iterator[FloatState]
         yield FloatState(population, z, sent[population.name])
 
 
-def _synaptic_input(projection: Projection, spikes: FloatArray) -> FloatArray:
+def synaptic_input(projection: Projection, spikes: FloatArray) -> FloatArray:
     """z through one projection. spikes: (samples, T or 1, sources). Returns (samples, T or 1, targets)."""
     z = np.zeros((*spikes.shape[:2], math.prod(projection.geometry.target)))
     sums = projection.geometry.apply(projection.weight, spikes)

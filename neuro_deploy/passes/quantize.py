@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Literal, get_args
 
 import numpy as np
@@ -22,20 +22,21 @@ from neuro_deploy.network import (
 )
 from neuro_deploy.network.bounds import Sent
 from neuro_deploy.numerics.registers import STATE_LIMIT, WEIGHT_EXPONENT, IntArray
-from neuro_deploy.passes.calibrate import CLIPS, Calibration, Try, attempt, corrected
-from neuro_deploy.passes.compensate import compensated
+from neuro_deploy.passes.calibrate import Calibration, Try, attempt
+from neuro_deploy.passes.choose import Choosing
+from neuro_deploy.passes.circles import first_reader, settled
 from neuro_deploy.passes.fixing import Fixed, Synapses, fixed_at
 from neuro_deploy.passes.fixing import excess as excess_of
 from neuro_deploy.passes.grid import Grid
 from neuro_deploy.passes.intake import Intake, by_bias, is_chain
 from neuro_deploy.passes.levels import MOST, FloatArray, Levels, WeightBits, bits_of, check_bits, levels
 from neuro_deploy.passes.quantized import Quantized
+from neuro_deploy.passes.refine import Around
 from neuro_deploy.passes.report import STATES, QuantizedPopulation, check_resolution, report_of
 from neuro_deploy.passes.rows import groups
 from neuro_deploy.passes.scale import (
     Scale,
     channel_scale,
-    has_own_units,
     largest_scale,
     rooms_of_weights,
 )
@@ -125,6 +126,7 @@ class _Quantizing:
         self.wanted = wanted
         self.populations: list[FixedPopulation] = []
         self.synapses: list[Synapses] = []
+        self.done: list[Fixed] = []
         self.reports: list[QuantizedPopulation] = []
         self.biases: dict[str, npt.NDArray[np.float64]] = {}
         self.host: BiasEncoding | None = None
@@ -170,6 +172,11 @@ class _Quantizing:
         if found.outcome is not None:
             spiking = population.kind == "lif"
             self.spikes[population.name] = found.outcome.sent.astype(np.uint8) if spiking else found.outcome.sent
+            place = first_reader(self.done, population.name, self.network.projections)
+            if place < len(self.done):
+                members = [*self.done[place:], fixed]
+                self.spikes |= settled(members, self.of_source(), self.network.timesteps)
+        self.done.append(fixed)
         self.populations.append(fixed.population)
         self.synapses += fixed.synapses
         self.biases[population.name] = fixed.bias
@@ -211,45 +218,21 @@ class _Quantizing:
 
     def chosen(self, intake: Intake) -> Try:
         """The population at the scale whose spikes are nearest to those of the float network; at the largest without
-        samples."""
+        samples. Where channels may have scales of their own, one for all of them is tried too."""
+        channels = self.wanted.scale == "channel" and not self.grid.shifted(intake) and intake.current is None
         if self.calibration is None:
-            return Try(*self.fitted(intake, self.levels(intake, 1.0)))
+            return Try(*self.fitted(intake, 1.0, channels))
         sent = self.of_source()
-        best: Try | None = None
-        for found in self.candidates(intake, sent):
-            best = found if best is None or found.error < best.error else best
-        assert best is not None  # noqa: S101  # the first candidate is one, or an error says why not
-        rounded = compensated(best.fixed, sent)
-        for found in () if rounded is None else self.tried(intake, best.scale, rounded, sent):
-            best = found if found.error < best.error else best
-        return best
 
-    def candidates(self, intake: Intake, sent: dict[str, IntArray]) -> Iterator[Try]:
-        """The population without clipping first, then with more and more; each also with corrected biases."""
-        assert self.calibration is not None  # noqa: S101
-        clips = CLIPS if intake.synapses and intake.current is None else CLIPS[:1]
-        seen: set[tuple[float, tuple[int, ...]]] = set()
-        for clip in clips:
-            try:
-                scale, fixed = self.fitted(intake, self.levels(intake, clip), sent)
-            except RangeError:
-                if clip == 1.0:
-                    raise
-                continue
-            key = (scale.k, tuple(p.weight_exp for p in fixed.projections))
-            if clip > 1.0 and key in seen and self.chain is False:
-                continue
-            seen.add(key)
-            yield from self.tried(intake, scale, fixed, sent)
+        def fitted(clip: float, own: bool) -> tuple[Scale, Fixed]:
+            return self.fitted(intake, clip, own, sent)
 
-    def tried(self, intake: Intake, scale: Scale, fixed: Fixed, sent: dict[str, IntArray]) -> Iterator[Try]:
-        """A population at a scale, and with corrected biases; as far as its states are as sure as they were."""
-        assert self.calibration is not None  # noqa: S101
-        found = self.proven(intake, attempt(self.calibration, intake, scale, fixed, sent))
-        if found is not None:
-            yield found
-            if intake.current is None and not has_own_units(intake.synapses):
-                yield self.proven(intake, corrected(self.calibration, intake, found)) or found
+        around = Around(self.calibration, sent, self.grid.scales)
+        choosing = Choosing(around, intake, fitted, partial(self.proven, intake), self.chain)
+        own = channels and intake.population.kind == "lif"
+        return min(
+            (choosing.best(each) for each in ((True, False) if own else (False,))), key=lambda found: found.error
+        )
 
     def proven(self, intake: Intake, found: Try) -> Try | None:
         """A candidate with the bounds of what changed in it; None where they no longer hold."""
@@ -270,31 +253,32 @@ class _Quantizing:
         )
 
     def fitted(
-        self, intake: Intake, of: tuple[Levels, ...], sent: dict[str, IntArray] | None = None
+        self, intake: Intake, clip: float, own: bool, sent: dict[str, IntArray] | None = None
     ) -> tuple[Scale, Fixed]:
         """The largest scale that keeps states within 24 bits, and the population at it.
 
+        clip: how far the largest weights are clipped. own: whether channels have scales of their own.
         sent: samples, which may then keep the states of LIF neurons where the worst case would cost weights their bits.
         """
-        scale, fixed = self.within(intake, of)
+        of = self.levels(intake, clip)
+        scale, fixed = self.within(intake, of, own)
         try:
             check_resolution(intake, scale, fixed, of)
         except RangeError:
             if sent is None or intake.population.kind != "lif" or scale.limited_by != STATES:
                 raise
-            scale, fixed = self.within(intake, of, sent)
+            scale, fixed = self.within(intake, of, own, sent)
             check_resolution(intake, scale, fixed, of)
         return scale, fixed
 
     def within(
-        self, intake: Intake, of: tuple[Levels, ...], sent: dict[str, IntArray] | None = None
+        self, intake: Intake, of: tuple[Levels, ...], own: bool, sent: dict[str, IntArray] | None = None
     ) -> tuple[Scale, Fixed]:
         """The largest scale at which no state leaves 24 bits, whatever comes in; with samples, whatever they bring."""
         synapses = intake.synapses if intake.current is None else ()
         exponent = WEIGHT_EXPONENT.high if self.grid.shifted(intake) else 0
         scale = largest_scale(intake.population, synapses, of, intake.bias, intake.current or 0.0, exponent)
         scale = self.grid.resolved(intake, scale)
-        own = self.wanted.scale == "channel" and not self.grid.shifted(intake) and intake.current is None
         scale = channel_scale(intake.population, synapses, of, intake.bias, scale) if own else scale
         while True:
             scale, steps = self.filled(intake, scale, of)
