@@ -283,7 +283,7 @@ def test_native_gathers_while_few_neurons_spike(monkeypatch: pytest.MonkeyPatch,
 def test_rows_gathered_or_multiplied_are_sums_of_weights(
     rows: int, segments: int, each: int, targets: int, density: float, edge: int | None, seed: int
 ) -> None:
-    from neuro_deploy.engines.native import dot8
+    from neuro_deploy.engines.native import rows8
     from neuro_deploy.engines.native.fusion import gathered_up_to
     from neuro_deploy.engines.native.gathering import BLOCK, in_lines
     from neuro_deploy.engines.native.tiles import FOUND, QUAD, ROWS, packed
@@ -310,12 +310,12 @@ def test_rows_gathered_or_multiplied_are_sums_of_weights(
     limit = gathered_up_to(weight)
     for begin in {0, first - first % (BLOCK * 3)}:
         out = np.empty((whole, targets - begin), np.int32)
-        gathers = dot8._few(rows, starts, places, lines, limit)
+        gathers = rows8.few(rows, starts, places, lines, limit)
         assert not gathers or spikes.reshape(rows, -1).sum(axis=1).max() <= limit
-        dot8._sums(rows, starts, places, quads, packed(weight, segments), lines, limit, begin, targets, out.ctypes.data)
+        rows8.sums(rows, starts, places, quads, packed(weight, segments), lines, limit, begin, targets, out.ctypes.data)
         np.testing.assert_array_equal(out[:rows], want[:, begin:])
         if np.abs(want).max(initial=0) < 2**15:
-            dot8._gather(rows, starts, places, lines, begin, targets, out.ctypes.data)
+            rows8.gather(rows, starts, places, lines, begin, targets, out.ctypes.data)
             np.testing.assert_array_equal(out[:rows], want[:, begin:])
 
 
