@@ -10,8 +10,8 @@ import stat
 import tempfile
 import uuid
 import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -134,15 +134,39 @@ def write_bytes(path: str | Path, content: bytes | memoryview, kind: Kind) -> No
     Raises:
         FileError: as ``check_writable``; or the disk is full.
     """
+    with _written(Path(path), content, kind) as put:
+        put()
+
+
+def write_folder(folder: str | Path, contents: Mapping[str, tuple[bytes | memoryview, Kind]]) -> None:
+    """Write some files of a folder, name -> (content, kind), all of them or none; the folder is made.
+
+    Raises:
+        FileError: as ``make_folder`` and ``write_bytes``.
+    """
+    folder = make_folder(folder)
+    with ExitStack() as stack:
+        puts = [stack.enter_context(_written(folder / name, *content)) for name, content in contents.items()]
+        for put in puts:
+            put()
+
+
+@contextmanager
+def _written(path: Path, content: bytes | memoryview, kind: Kind) -> Iterator[Callable[[], None]]:
+    """A synced temporary file beside a path; what is yielded puts it in its place."""
     end = check_writable(path, kind=kind)
     temporary = end.with_name(f".neuro-deploy-{uuid.uuid4().hex}.tmp")
-    try:
-        with _writing(Path(path)):
-            with temporary.open("xb") as handle:
-                handle.write(content)
-                handle.flush()
-                os.fsync(handle.fileno())
+
+    def put() -> None:
+        with _writing(path):
             temporary.replace(end)
+
+    try:
+        with _writing(path), temporary.open("xb") as handle:
+            handle.write(content)
+            handle.flush()
+            os.fsync(handle.fileno())
+        yield put
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
@@ -176,7 +200,12 @@ def make_folder(path: str | Path) -> Path:
 
 def write_json(path: str | Path, value: Any) -> None:
     """Write plain data as indented JSON, whole or not at all."""
-    write_bytes(path, (json.dumps(value, indent=2, allow_nan=False) + "\n").encode(), "JSON file")
+    write_bytes(path, json_bytes(value), "JSON file")
+
+
+def json_bytes(value: Any) -> bytes:
+    """Plain data as indented JSON."""
+    return (json.dumps(value, indent=2, allow_nan=False) + "\n").encode()
 
 
 def sha256(path: str | Path) -> str:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from neuro_deploy import counters
 from neuro_deploy.engines import RunResult
-from neuro_deploy.files import check_writable, make_folder, sha256, write_bytes, write_json
+from neuro_deploy.files import check_writable, json_bytes, sha256, write_folder
 from neuro_deploy.hardware import HardwareProfile, load_profile, profile_names, save_profile
 from neuro_deploy.mapping import Choice, CutRule, Mapping, Place, check_mapping, map_network
 from neuro_deploy.mapping import place as put_in_place
@@ -91,21 +91,26 @@ def measure(
 def write_run(
     folder: str | Path, metrics: counters.Metrics, config: dict[str, Any], labels: npt.ArrayLike | None
 ) -> None:
-    """Write a run folder: metrics.json, predictions.npz, config.json (what was run, with hashes of the files).
+    """Write a run folder, whole or not at all: metrics.json, predictions.npz, config.json (what was run, with hashes).
 
     Raises:
         FileError: it cannot be written.
     """
-    folder = make_folder(folder)
-    write_json(folder / "metrics.json", metrics.to_dict())
     files = {name: sha256(path) for name, path in config.items() if isinstance(path, str) and Path(path).is_file()}
-    write_json(folder / "config.json", {"tool": f"neuro-deploy {__version__}", **config, "sha256": files})
+    config = {"tool": f"neuro-deploy {__version__}", **config, "sha256": files}
     arrays = {"predictions": metrics.result.predictions, "outputs": metrics.result.outputs}
     if labels is not None:
         arrays["labels"] = np.asarray(labels)
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)  # type: ignore[arg-type]
-    write_bytes(folder / "predictions.npz", buffer.getbuffer(), ".npz file")
+    write_folder(
+        folder,
+        {
+            "predictions.npz": (buffer.getbuffer(), ".npz file"),
+            "config.json": (json_bytes(config), "JSON file"),
+            "metrics.json": (json_bytes(metrics.to_dict()), "JSON file"),
+        },
+    )
 
 
 def profiles() -> list[HardwareProfile]:

@@ -15,7 +15,7 @@ import torch
 import neuro_deploy as nd
 from neuro_deploy import files
 from neuro_deploy.errors import FileError
-from neuro_deploy.files import Kind, check_folder, check_writable, write_bytes, write_json
+from neuro_deploy.files import Kind, check_folder, check_writable, write_bytes, write_folder, write_json
 from neuro_deploy.frontends.checkpoint import save_checkpoint
 
 HDF5 = b"\x89HDF\r\n\x1a\n"
@@ -48,6 +48,30 @@ def test_a_full_disk_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPa
             write(tmp_path / "x")
     monkeypatch.undo()
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("fails_at", [1, 2, 3])
+def test_a_folder_is_written_whole_or_stays_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails_at: int
+) -> None:
+    old: dict[str, tuple[bytes, Kind]] = dict.fromkeys(("a", "b", "c"), (b"{}\n", "JSON file"))
+    new: dict[str, tuple[bytes, Kind]] = dict.fromkeys(old, (b'{"new": 1}\n', "JSON file"))
+    write_folder(tmp_path / "run", old)
+    synced, sync = [], os.fsync
+
+    def full(number: int) -> None:
+        synced.append(number)
+        sync(number) if len(synced) < fails_at else failing(28)()
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(FileError, match="No space left on device"):
+        write_folder(tmp_path / "run", new)
+    monkeypatch.undo()
+    assert {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()} == {
+        n: c for n, (c, _) in old.items()
+    }
+    write_folder(tmp_path / "run", new)
+    assert all(path.read_bytes() == b'{"new": 1}\n' for path in (tmp_path / "run").iterdir())
 
 
 @pytest.mark.parametrize(
