@@ -22,7 +22,8 @@ from neuro_deploy.network import FixedNetwork
 
 CLOSING = {
     "dense, conv2d, axial channel": "Tiles of few sources spend as long on zeroing and storing sums as on products. "
-    "With AMX, tiles of its own.",
+    "With AMX, tiles of its own. Where few sources spike, their weights come from the second cache: blocks of targets "
+    "that fit into the first one would be read there.",
     "axial height, width": "Sources are put in order for every product; a layer that spikes could write them so.",
     "with neurons, with relays": "Neurons read factor, bias, threshold and decay of each neuron although most "
     "populations have one of each; relays send 4 bytes where 2 would do.",
@@ -55,7 +56,8 @@ def part(options: Options) -> str:
         "Clocks around every product and every loop of a run; all layers of a kind together. Multiplications count "
         "as if all neurons spiked and a convolution's padding were neurons, since products of bytes do all of them. "
         "The floor is the time of the products at the ceiling for bytes plus that of the neurons at theirs; where "
-        "nothing is computed, that of copying the bytes. Ceilings: the best of several tries in the same process; "
+        "nothing is computed, that of copying the bytes. Layers that add up the weights of the few sources that spike do "
+        "less than that, so that they can take less than the floor. Ceilings: the best of several tries in the same process; "
         "networks: medians."
     )
     return page(
