@@ -56,9 +56,9 @@ def part(options: Options) -> str:
         "Clocks around every product and every loop of a run; all layers of a kind together. Multiplications count "
         "as if all neurons spiked and a convolution's padding were neurons, since products of bytes do all of them. "
         "The floor is the time of the products at the ceiling for bytes plus that of the neurons at theirs; where "
-        "nothing is computed, that of copying the bytes. Layers that add up the weights of the few sources that spike do "
-        "less than that, so that they can take less than the floor. Ceilings: the best of several tries in the same process; "
-        "networks: medians."
+        "nothing is computed, that of copying the bytes. Layers that add up the weights of the few sources that spike "
+        "do less than that, so that they can take less than the floor. Ceilings: the best of several tries in the same "
+        "process; networks: medians."
     )
     return page(
         "## How near to the machine's ceilings",
