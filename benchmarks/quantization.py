@@ -129,7 +129,7 @@ def golden_table(golden: Path, folder: Path) -> Iterator[Row]:
             real = nd.lower(checkpoint, skip=skip)
             levels = real.encoding.encode(x).reshape(x.shape)
             other = np.random.default_rng(SEED).normal(size=(OTHER_IMAGES, *x.shape[1:]))  # as x was made
-            other = real.encoding.encode(other).reshape(other.shape)
+            others = real.encoding.encode(other).reshape(other.shape)
             for scale in ("population", "channel"):
                 plain, _ = Quantize(scale=scale)(real)
                 fixed, _ = Quantize(scale=scale, samples=levels)(real)
@@ -143,7 +143,7 @@ def golden_table(golden: Path, folder: Path) -> Iterator[Row]:
                     percent(differing(real, plain, levels)),
                     percent(differing(real, fixed, levels)),
                     percent(max(by_population(real, fixed, levels).values())),
-                    percent(differing(real, fixed, other)),
+                    percent(differing(real, fixed, others)),
                 ]
 
 
