@@ -159,10 +159,10 @@ class Recorder:
         self._counts: dict[str, Callable[[], npt.NDArray[Any]]] = {}
         self._kept: dict[str, dict[str, npt.NDArray[Any]]] = {what: {} for what in RECORDABLE}
         if network.encoding.mode != "bias":
-            sequence = as_sequence(network, inputs)
-            self._counts[network.entry] = partial(counts_of, sequence, network.population(network.entry).shape)
+            entry = network.population(network.entry)
+            self.counted(entry, lambda: counts_of(as_sequence(network, inputs), entry.shape))
             if "spikes" in keep:
-                self._put("spikes", network.population(network.entry), sequence.astype(np.int16))
+                self._put("spikes", entry, as_sequence(network, inputs).astype(np.int16))
 
     def wants(self, population: FixedPopulation, what: str) -> bool:
         """Whether ``add`` needs this array of the population; spikes also where it gets no counts."""

@@ -12,7 +12,7 @@ import numpy as np
 from neuro_deploy.engines.native import dot8
 from neuro_deploy.engines.native.gathering import BLOCK, BLOCKS, FEW, LEAST, TOP, in_lines
 from neuro_deploy.engines.native.products import NO_SEGMENTS, Packed, Product, Turned, whole
-from neuro_deploy.engines.native.threads import threads
+from neuro_deploy.engines.native.threads import alone, threads
 from neuro_deploy.engines.native.tiles import PANEL, QUAD, ROWS, lined
 from neuro_deploy.engines.native.tiles import packed as tiled
 from neuro_deploy.network import FixedNetwork, FixedPopulation
@@ -42,9 +42,12 @@ class Fused:
     more: tuple[Any, ...] = ()
     many: tuple[int, tuple[int, ...]] | None = None
 
-    def shared(self, samples: int) -> tuple[int, int, tuple[int, ...]]:
-        """(groups of samples, jobs of each, sizes)."""
+    def shared(self, samples: int, timesteps: int) -> tuple[int, int, tuple[int, ...]]:
+        """(groups of samples, jobs of each, sizes): what one thread does takes no more jobs than it must."""
         groups = JOBS // 2 * threads()
+        packed = self.product.packed
+        if self.many is not None and packed is not None and alone(samples * timesteps * packed.work):
+            return 1, *self.many
         if self.many is None or samples < groups:
             return 1, self.jobs, self.sizes
         return groups, *self.many

@@ -185,7 +185,7 @@ class Run:
 
     def _apart(self, fused: Fused, counts: np.ndarray) -> np.ndarray:
         """Where its loop counts spikes: for ``lif8`` of each group of samples apart."""
-        groups, _, _ = fused.shared(self.samples)
+        groups, _, _ = fused.shared(self.samples, min(self.at_once, self.network.timesteps))
         if groups == 1:
             return (
                 counts
@@ -214,7 +214,7 @@ class Run:
         packed = fused.product.packed
         if packed is not None:
             work = source.size // packed.per * packed.work
-            groups, jobs, sizes = fused.shared(self.samples)
+            groups, jobs, sizes = fused.shared(self.samples, min(self.at_once, self.network.timesteps))
             deal(fused.loop, groups * jobs, work, *sizes, source, *packed.arguments(segments), *fused.more, *rest)
         if lent:
             self.buffers.give(source)

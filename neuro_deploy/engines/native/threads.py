@@ -59,10 +59,15 @@ def unnoted() -> None:
     _NOTES.calls = None
 
 
+def alone(operations: int) -> bool:
+    """Whether one thread does so many by itself."""
+    return operations < WORTH
+
+
 def share(loop: Callable[..., None], jobs: int, operations: int, *arguments: Any) -> None:
     """Run ``loop(first, last, *arguments)`` over the jobs 0 to jobs - 1, in several threads where that pays."""
     note(share, loop, jobs, operations, *arguments)
-    some = min(threads(), jobs, 1 + operations // WORTH)
+    some = 1 if alone(operations) else min(threads(), jobs, 1 + operations // WORTH)
     ends = [jobs * i // some for i in range(some + 1)] if some > 1 else [0, jobs]
     others = [_started(loop, ends[i], ends[i + 1], *arguments) for i in range(1, some)]
     loop(0, ends[1], *arguments)
@@ -77,7 +82,7 @@ def deal(loop: Callable[..., None], jobs: int, operations: int, *arguments: Any)
     """
     note(deal, loop, jobs, operations, *arguments)
     turn = np.zeros(1, np.int64)
-    some = min(threads(), jobs, 1 + operations // WORTH)
+    some = 1 if alone(operations) else min(threads(), jobs, 1 + operations // WORTH)
     others = [_started(loop, turn, jobs, *arguments) for _ in range(some - 1)]
     loop(turn, jobs, *arguments)
     for other in others:
