@@ -55,27 +55,25 @@ def spikes_of(network: FixedNetwork, result: RunResult) -> Spikes:
     return {population.name: result.counts.array(population.name) for population in network.populations}
 
 
-def over_time(spikes: Spikes) -> Spikes:
-    """The same, summed over the timesteps: population -> (1, *shape)."""
-    narrow = {name: array.dtype == np.uint8 and len(array) <= 256 for name, array in spikes.items()}
-    return {
-        name: np.add.reduce(array, axis=0, keepdims=True, dtype=np.uint16 if narrow[name] else np.int64)
-        for name, array in spikes.items()
-    }
-
-
-def count_spikes(network: FixedNetwork, mapping: Mapping, spikes: Spikes, updates: int) -> Counts:
-    """Of spikes that are at hand. updates: of each neuron in each of the spikes' timesteps."""
+def count_spikes(network: FixedNetwork, mapping: Mapping, spikes: Spikes, samples: int) -> Counts:
+    """Of spikes that are at hand: population -> (T, *shape), of so many samples."""
     known = fans(network, mapping)
-    return Counts(**known.count(spikes), neuron_updates=_updates(known, spikes, updates))
+    return Counts(**known.count(spikes), neuron_updates=_updates(known, spikes, samples))
 
 
-def loads(network: FixedNetwork, mapping: Mapping, spikes: Spikes, updates: int) -> dict[str, IntArray]:
+def count_totals(network: FixedNetwork, mapping: Mapping, spikes: Spikes, samples: int) -> Counts:
+    """As ``count_spikes``, summed over the timesteps."""
+    known = fans(network, mapping)
+    updates = samples * len(next(iter(spikes.values())))
+    return Counts(**known.count(spikes, total=True), neuron_updates=known.sizes[:, None] * updates)
+
+
+def loads(network: FixedNetwork, mapping: Mapping, spikes: Spikes, samples: int) -> dict[str, IntArray]:
     """What a timestep's length depends on: all of ``Counts`` but effective synapses. name -> (cores, T), int64."""
     known = fans(network, mapping)
-    return {**known.count(spikes, stored=True), "neuron_updates": _updates(known, spikes, updates)}
+    return {**known.count(spikes, stored=True), "neuron_updates": _updates(known, spikes, samples)}
 
 
-def _updates(known: Fans, spikes: Spikes, updates: int) -> IntArray:
+def _updates(known: Fans, spikes: Spikes, samples: int) -> IntArray:
     steps = len(next(iter(spikes.values())))
-    return np.broadcast_to(known.sizes[:, None] * updates, (known.rows, steps))
+    return np.broadcast_to(known.sizes[:, None] * samples, (known.rows, steps))

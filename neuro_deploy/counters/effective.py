@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -128,6 +129,7 @@ def _taps(weight: Any) -> Any:
     return weight.reshape(*weight.shape[:2], *(weight.shape[2:] or (1, 1)))
 
 
+@lru_cache(maxsize=4096)
 def _met(geometry: Geometry, axis: int, tap: int) -> tuple[slice, slice]:
     """(target places, source places) that a tap joins, along height (0) or width (1)."""
     target = np.arange(geometry.target_window[1 + axis])

@@ -67,6 +67,15 @@ class _Target:
     reached: tuple[tuple[str, Groups, scipy.sparse.csr_array], ...]
 
 
+def over_time(spikes: Spikes) -> Spikes:
+    """The same, summed over the timesteps: population -> (1, *shape)."""
+    narrow = {name: array.dtype == np.uint8 and len(array) <= 256 for name, array in spikes.items()}
+    return {
+        name: np.add.reduce(array, axis=0, keepdims=True, dtype=np.uint16 if narrow[name] else np.int64)
+        for name, array in spikes.items()
+    }
+
+
 class Fans:
     """Of one network on one mapping."""
 
@@ -81,17 +90,18 @@ class Fans:
         self._table: dict[Kinds, scipy.sparse.csr_array] | None = None
         self._calls = 0
 
-    def count(self, spikes: Spikes, *, stored: bool = False) -> dict[str, IntArray]:
-        """name of ``LINEAR`` -> (cores, T), int64. stored: only those of ``STORED``."""
+    def count(self, spikes: Spikes, *, stored: bool = False, total: bool = False) -> dict[str, IntArray]:
+        """name of ``LINEAR`` -> (cores, T), int64. stored: only those of ``STORED``. total: summed over T, as one."""
         self._calls += 1
         if self._table is None and self._small() and (self._calls > 1 or sum(self.neurons) <= AT_ONCE):
             self._table = _for_kinds(self._made())
         steps = len(next(iter(spikes.values())))
         kinds = STORED if stored else LINEAR
-        if self._table is None or self._table[kinds].nnz * steps > QUICK:
-            return self._each(spikes, kinds)
-        every = np.concatenate([spikes[name].reshape(steps, -1) for name in self.names], axis=1).T
-        counted = (self._table[kinds] @ every).reshape(len(kinds), self.rows, -1)
+        if self._table is None or self._table[kinds].nnz * (1 if total else steps) > QUICK:
+            return self._each(over_time(spikes) if total else spikes, kinds)
+        every = np.concatenate([spikes[name].reshape(steps, -1) for name in self.names], axis=1)
+        every = np.add.reduce(every, axis=0, keepdims=True, dtype=np.int64) if total else every
+        counted = (self._table[kinds] @ every.T).reshape(len(kinds), self.rows, -1)
         return dict(zip(kinds, counted, strict=True))
 
     def _small(self) -> bool:

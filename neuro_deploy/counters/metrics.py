@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from neuro_deploy.counters.counts import COUNTED, Counts, count_spikes, loads, over_time, spikes_of
+from neuro_deploy.counters.counts import COUNTED, Counts, count_spikes, count_totals, loads, spikes_of
 from neuro_deploy.counters.energy import energy
-from neuro_deploy.counters.fans import Spikes
+from neuro_deploy.counters.fans import Spikes, over_time
 from neuro_deploy.counters.links import Links, links
 from neuro_deploy.counters.runtime import runtime
 from neuro_deploy.engines import RunResult
@@ -57,8 +57,7 @@ class Metrics:
     @cached_property
     def totals(self) -> Counts:
         """Per core."""
-        updates = self.result.samples * self.result.timesteps
-        return count_spikes(self.network, self.mapping, self.summed, updates)
+        return count_totals(self.network, self.mapping, self.spikes, self.result.samples)
 
     @cached_property
     def loads(self) -> dict[str, IntArray]:

@@ -16,8 +16,7 @@ from hypothesis import strategies as st
 
 import neuro_deploy as nd
 from neuro_deploy.counters import count
-from neuro_deploy.counters.counts import over_time
-from neuro_deploy.counters.fans import Fans, fans
+from neuro_deploy.counters.fans import Fans, fans, over_time
 from neuro_deploy.counters.powers import only_shifts
 from neuro_deploy.counters.sums import group_sums
 from neuro_deploy.errors import DataError
@@ -285,7 +284,7 @@ def test_the_table_the_populations_and_sums_over_time_count_the_same() -> None:
         for what, values in each.items():
             np.testing.assert_array_equal(table[what], values, what)
     assert made._table is not None
-    for counted in (made.count(over_time(spikes)), made._each(over_time(spikes))):
+    for counted in (made.count(spikes, total=True), made.count(over_time(spikes)), made._each(over_time(spikes))):
         for what, values in each.items():
             np.testing.assert_array_equal(counted[what][:, 0], values.sum(axis=1), what)
     metrics = nd.measure(network, result, mapping)

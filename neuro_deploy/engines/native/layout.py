@@ -35,4 +35,5 @@ def from_inner(values: npt.NDArray[Any], shape: Shape) -> npt.NDArray[Any]:
 def seen(values: npt.NDArray[Any], shape: Shape) -> npt.NDArray[Any]:
     """The same numbers, (..., neurons) in the order inside, seen as (..., *shape); nothing is moved."""
     cube = values.reshape(*values.shape[:-1], *inner_shape(shape))
-    return np.moveaxis(cube, -1, -3) if len(shape) == 3 else cube
+    first = cube.ndim - 3
+    return cube.transpose(*range(first), first + 2, first, first + 1) if len(shape) == 3 else cube

@@ -57,4 +57,4 @@ def told(network: FixedNetwork, population: FixedPopulation, counts: np.ndarray)
     """What tells counts, (T or 1, neurons) in the order inside; 1 where every timestep is alike."""
     if len(counts) == network.timesteps:
         return partial(seen, counts, population.shape)
-    return lambda: np.broadcast_to(seen(counts, population.shape), (network.timesteps, *population.shape))
+    return lambda: seen(counts, population.shape).repeat(network.timesteps // len(counts), axis=0)
