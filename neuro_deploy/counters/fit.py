@@ -18,7 +18,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import scipy.optimize
 
 from neuro_deploy.counters.runtime import TERMS
 from neuro_deploy.errors import DataError, FormatError
@@ -146,13 +145,15 @@ def fit_time(columns: Mapping[str, Floats]) -> TimeFit:
 
 def _settled(seconds: Floats, loads: Floats, costs: Floats) -> tuple[float, Floats]:
     """(barrier, costs) from a start, turn after turn. loads: (terms, rows), 0..1."""
+    from scipy.optimize import nnls  # takes long to load
+
     solution: tuple[float, Floats] = (0.0, costs)
     binding = np.argmax(costs[:, None] * loads, axis=0)
     for _ in range(TURNS):
         matrix = np.zeros((len(seconds), 1 + len(loads)))
         matrix[:, 0] = 1
         matrix[np.arange(len(seconds)), 1 + binding] = loads[binding, np.arange(len(seconds))]
-        found, _ = scipy.optimize.nnls(matrix / seconds[:, None], np.ones(len(seconds)))
+        found, _ = nnls(matrix / seconds[:, None], np.ones(len(seconds)))
         solution = float(found[0]), found[1:]
         after = np.argmax(solution[1][:, None] * loads, axis=0)
         if np.array_equal(after, binding):

@@ -15,7 +15,6 @@ from typing import Literal
 
 import numpy as np
 import scipy.sparse
-from scipy.sparse.csgraph import reverse_cuthill_mckee
 
 from neuro_deploy.errors import UsageError
 from neuro_deploy.mapping.mesh import Sites, sites
@@ -93,11 +92,11 @@ def across_chips(between: Traffic, mapping: Mapping) -> int:
 
 
 def _improved(between: Traffic, at: Counts, where: Sites, seed: int, progress: Progress) -> Counts:
-    from neuro_deploy.mapping.swaps import swap
-
     messages = _symmetric(between, len(at))
-    if messages.nnz == 0:
+    if _cost(messages, at, where) == 0:
         return at
+    from neuro_deploy.mapping.swaps import swap  # takes long to load
+
     at = min((at, _banded(messages)), key=lambda tried: _cost(messages, tried, where))
     given = messages.indptr, messages.indices, messages.data, at, where.x, where.y
     trials = min(TRIALS * len(at), MOST_TRIALS) // ROUNDS
@@ -122,6 +121,8 @@ def _symmetric(between: Traffic, cores: int) -> scipy.sparse.csr_array:
 
 def _banded(messages: scipy.sparse.csr_array) -> Counts:
     """Where each core goes along the curve so that those that talk to each other are near."""
+    from scipy.sparse.csgraph import reverse_cuthill_mckee  # takes long to load
+
     order = reverse_cuthill_mckee(scipy.sparse.csr_matrix(messages), symmetric_mode=True)
     at = np.empty(len(order), np.int64)
     at[order] = np.arange(len(order))
