@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from neuro_deploy.engines.native.images import add_narrow, add_wide
+from neuro_deploy.engines.native.images import add_rows
 from neuro_deploy.network.groups import Groups
 from neuro_deploy.numerics.registers import IntArray
 
@@ -20,8 +20,7 @@ def group_sums(groups: Groups, values: npt.NDArray[Any]) -> IntArray:
         taken = np.moveaxis(taken.reshape(-1, *groups.window), 1, -1)
     if groups.alike not in ("channel", "dense") or not taken.flags.c_contiguous:
         return np.asarray(groups.sums(values))
-    sums = np.empty((len(values), groups.count), np.int64)
     wide = values.dtype.itemsize > 1 or math.prod(taken.shape) * 255 >= 2**32
-    add = add_wide if wide else add_narrow
-    add(0, sums.size, taken.reshape(sums.size, -1), sums.reshape(-1))
-    return sums
+    sums = np.empty((len(values), groups.count), np.int64 if wide else np.uint32)
+    add_rows(0, sums.size, taken.reshape(sums.size, -1), sums.reshape(-1))
+    return sums.astype(np.int64, copy=False)

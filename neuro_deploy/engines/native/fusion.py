@@ -44,13 +44,12 @@ class Fused:
 
     def shared(self, samples: int, timesteps: int) -> tuple[int, int, tuple[int, ...]]:
         """(groups of samples, jobs of each, sizes): what one thread does takes no more jobs than it must."""
-        groups = JOBS // 2 * threads()
-        packed = self.product.packed
-        if self.many is not None and packed is not None and alone(samples * timesteps * packed.work):
-            return 1, *self.many
-        if self.many is None or samples < groups:
+        groups, packed = JOBS // 2 * threads(), self.product.packed
+        if self.many is None or packed is None:
             return 1, self.jobs, self.sizes
-        return groups, *self.many
+        if alone(samples * timesteps * packed.work):
+            return 1, *self.many
+        return (groups, *self.many) if samples >= groups else (1, self.jobs, self.sizes)
 
 
 def arranged(network: FixedNetwork, product: Product) -> Product:

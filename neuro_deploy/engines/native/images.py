@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from neuro_deploy.engines.native.kernels import inner, outer
@@ -105,20 +104,10 @@ def beside(first: int, last: int, values: Array, start: int, at: int, channels: 
 
 
 @outer
-def add_narrow(first: int, last: int, values: Array, sums: Array) -> None:
-    """Sums of rows first to last - 1 of values (rows, n), where 32 bits hold them."""
+def add_rows(first: int, last: int, values: Array, sums: Array) -> None:
+    """Sums of rows first to last - 1 of values (rows, n), in the type of sums."""
     for row in range(first, last):
-        total = np.uint32(0)
+        total = sums.dtype.type(0)
         for i in range(values.shape[1]):
-            total += np.uint32(values[row, i])
-        sums[row] = total
-
-
-@outer
-def add_wide(first: int, last: int, values: Array, sums: Array) -> None:
-    """As ``add_narrow``, in 64 bits."""
-    for row in range(first, last):
-        total = np.int64(0)
-        for i in range(values.shape[1]):
-            total += np.int64(values[row, i])
+            total += sums.dtype.type(values[row, i])
         sums[row] = total

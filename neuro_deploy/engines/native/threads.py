@@ -64,11 +64,16 @@ def alone(operations: int) -> bool:
     return operations < WORTH
 
 
+def _some(jobs: int, operations: int) -> int:
+    """Threads that share jobs."""
+    return 1 if alone(operations) else min(threads(), jobs, 1 + operations // WORTH)
+
+
 def share(loop: Callable[..., None], jobs: int, operations: int, *arguments: Any) -> None:
     """Run ``loop(first, last, *arguments)`` over the jobs 0 to jobs - 1, in several threads where that pays."""
     note(share, loop, jobs, operations, *arguments)
-    some = 1 if alone(operations) else min(threads(), jobs, 1 + operations // WORTH)
-    ends = [jobs * i // some for i in range(some + 1)] if some > 1 else [0, jobs]
+    some = _some(jobs, operations)
+    ends = [jobs * i // some for i in range(some + 1)]
     others = [_started(loop, ends[i], ends[i + 1], *arguments) for i in range(1, some)]
     loop(0, ends[1], *arguments)
     for other in others:
@@ -82,7 +87,7 @@ def deal(loop: Callable[..., None], jobs: int, operations: int, *arguments: Any)
     """
     note(deal, loop, jobs, operations, *arguments)
     turn = np.zeros(1, np.int64)
-    some = 1 if alone(operations) else min(threads(), jobs, 1 + operations // WORTH)
+    some = _some(jobs, operations)
     others = [_started(loop, turn, jobs, *arguments) for _ in range(some - 1)]
     loop(turn, jobs, *arguments)
     for other in others:
