@@ -161,3 +161,7 @@ def _waiting() -> SimpleQueue[_Task]:
     for number in range(max(1, threads() - 1)):
         threading.Thread(target=work, name=f"neurons_{number}", daemon=True).start()
     return tasks
+
+
+if hasattr(os, "register_at_fork"):  # threads are not taken over by a forked process, which needs its own
+    os.register_at_fork(after_in_child=_waiting.cache_clear)
