@@ -15,7 +15,7 @@ from neuro_deploy.engines.native.kernels import address, begin32, inner, keep32,
 from neuro_deploy.engines.native.rows8 import begin as begin_rows
 from neuro_deploy.engines.native.rows8 import panels, sums
 from neuro_deploy.engines.native.tiles import FOUND, LANES, PANEL, QUAD, ROWS, VECTORS, interleave, packed, tile
-from neuro_deploy.engines.native.vectors import next_job, send32, send_sum32
+from neuro_deploy.engines.native.vectors import next_job, round_as_before, round_toward_zero, send32, send_sum32
 
 Array = npt.NDArray[Any]
 _one_turned, _two_turned, _three_turned = (tile(min(n, VECTORS), weights_in_rows=True) for n in (1, 2, 3))
@@ -77,7 +77,8 @@ def lif8(
     ku: Array,
     kv: Array,
     leaky: bool,
-    short: bool,
+    whole: bool,
+    alike: bool,
     fresh: bool,
     u: Array,
     v: Array,
@@ -101,7 +102,7 @@ def lif8(
     most = -(-at_once * positions // ROWS) * ROWS
     starts, scratch = np.empty(most, np.int64), np.empty(most * min(wide, targets), np.int32)
     mine, bytes_ = np.empty((2, positions * wide), np.float32), np.empty(positions * wide, np.uint8)
-    next_bias = stride(bias, 1, bias.shape[2])
+    next_bias, rounded = stride(bias, 1, bias.shape[2]), round_toward_zero()
     job = next_job(turn)
     while job < jobs:
         group, place = job // each, job % each
@@ -126,13 +127,15 @@ def lif8(
                     sums(rows, starts, segments, quads, weight, sparse, limit, target, end, summed)
                 now = some * size if frames > 1 else 0
                 one_step32(
-                    scratch, leaky, short, size, summed + 4 * now, a, at_bias + t * next_bias, level, lu, lv, at_u,
-                    at_v, fired + (s * steps + t) * neurons, counted + t * neurons if counts.shape[0] else counted,
+                    scratch, leaky, whole, alike, size, summed + 4 * now, a, at_bias + t * next_bias, level, lu, lv,
+                    at_u, at_v, fired + (s * steps + t) * neurons,
+                    counted + t * neurons if counts.shape[0] else counted,
                 )  # fmt: skip
                 if kept:
                     at = (s * steps + t) * neurons + begin
-                    keep32(scratch, leaky, size, summed + 4 * now, a, at_u, at_v, kept_u, kept_v, at)
+                    keep32(scratch, leaky, alike, size, summed + 4 * now, a, at_u, at_v, kept_u, kept_v, at)
         job = next_job(turn)
+    round_as_before(rounded)
 
 
 @outer
@@ -154,6 +157,7 @@ def relay8(
     extra: Array,
     extra_factor: Array,
     bias: Array,
+    alike: bool,
     total: Array,
     counts: Array,
 ) -> None:
@@ -183,9 +187,9 @@ def relay8(
                 if extra.shape[0]:
                     row = s * extra.shape[1] + min(t, extra.shape[1] - 1)
                     other = extra.ctypes.data + extra.itemsize * (row * neurons + begin)
-                    send_sum32(scratch, extra, size, x, a, b, out, counted, other, c)
+                    send_sum32(scratch, extra, size, alike, x, a, b, out, counted, other, c)
                 else:
-                    send32(scratch, size, x, a, b, out, counted)
+                    send32(scratch, size, alike, x, a, b, out, counted)
         job = next_job(turn)
 
 
@@ -238,7 +242,8 @@ def along8(
     ku: Array,
     kv: Array,
     leaky: bool,
-    short: bool,
+    whole: bool,
+    alike: bool,
     fresh: bool,
     u: Array,
     v: Array,
@@ -262,7 +267,7 @@ def along8(
         starts[i] = weight.ctypes.data + min(i, targets - 1) * weight.shape[1]
     panel = np.empty(weight.shape[1] * PANEL, np.uint8)
     mine, bytes_ = np.empty((2, targets * wide), np.float32), np.empty(targets * wide, np.uint8)
-    next_bias, own_bias = stride(bias, 1, bias.shape[2]), own(bias, neurons)
+    next_bias, own_bias, rounded = stride(bias, 1, bias.shape[2]), own(bias, neurons), round_toward_zero()
     own_factor, own_level, own_u, own_v = (
         own(factor, neurons),
         own(threshold, neurons),
@@ -293,13 +298,14 @@ def along8(
                     at_u = states_u + 4 * (s * neurons + begin if states else i * run)
                     at_v = states_v + 4 * (s * neurons + begin if states else i * run)
                     one_step32(
-                        scratch, leaky, short, run, x, a, biases + t * next_bias + own_bias * begin,
+                        scratch, leaky, whole, alike, run, x, a, biases + t * next_bias + own_bias * begin,
                         levels + own_level * begin, lefts_u + own_u * begin, lefts_v + own_v * begin, at_u, at_v,
                         fired + at, counted + t * neurons + begin if tallies else counted,
                     )  # fmt: skip
                     if kept:
-                        keep32(scratch, leaky, run, x, a, at_u, at_v, kept_u, kept_v, at)
+                        keep32(scratch, leaky, alike, run, x, a, at_u, at_v, kept_u, kept_v, at)
         job = next_job(turn)
+    round_as_before(rounded)
 
 
 @lru_cache(maxsize=1)

@@ -24,9 +24,12 @@ from neuro_deploy.engines.native.vectors import (
     arrive32,
     copy32,
     fire_leaky,
+    fire_leaky_whole,
     fire_plain,
-    fire_short,
+    fire_whole,
     next_job,
+    round_as_before,
+    round_toward_zero,
     two_sums32,
 )
 from neuro_deploy.numerics.registers import ACTIVATION_SHIFT, STATE_LIMIT
@@ -83,16 +86,18 @@ def address(values: Array, begin: int, neurons: int) -> int:
 
 @compiled(inline="always")
 def one_step32(
-    like: Array, leaky: bool, short: bool, size: int, x: int, factor: int, bias: int, threshold: int, ku: int, kv: int,
-    u: int, v: int, spikes: int, counted: int,
+    like: Array, leaky: bool, whole: bool, alike: bool, size: int, x: int, factor: int, bias: int, threshold: int,
+    ku: int, kv: int, u: int, v: int, spikes: int, counted: int,
 ) -> None:  # fmt: skip
     """A timestep of some neurons, at which ``floor(factor x)`` arrives. Addresses; like: an array of x's type."""
-    if short:
-        fire_short(like, size, x, factor, bias, threshold, kv, v, spikes, counted)
+    if leaky and whole:
+        fire_leaky_whole(like, size, alike, x, factor, bias, threshold, kv, v, spikes, counted, ku, u)
     elif leaky:
-        fire_leaky(like, size, x, factor, bias, threshold, kv, v, spikes, counted, ku, u)
+        fire_leaky(like, size, alike, x, factor, bias, threshold, kv, v, spikes, counted, ku, u)
+    elif whole:
+        fire_whole(like, size, alike, x, factor, bias, threshold, kv, v, spikes, counted)
     else:
-        fire_plain(like, size, x, factor, bias, threshold, kv, v, spikes, counted)
+        fire_plain(like, size, alike, x, factor, bias, threshold, kv, v, spikes, counted)
 
 
 @compiled(inline="always")
@@ -125,19 +130,20 @@ def begin32(fresh: bool, u: Array, v: Array, s: int, begin: int, size: int, mine
 
 @compiled(inline="always")
 def keep32(
-    like: Array, leaky: bool, size: int, x: int, factor: int, u: int, v: int, kept_u: Array, kept_v: Array, at: int
-) -> None:
+    like: Array, leaky: bool, alike: bool, size: int, x: int, factor: int, u: int, v: int, kept_u: Array,
+    kept_v: Array, at: int,
+) -> None:  # fmt: skip
     """Note u and v of some neurons after a timestep at which ``floor(factor x)`` arrived, if they are wanted.
 
     Addresses, as in ``one_step32``. at: the first one's place in kept_u and kept_v.
     """
     if kept_u.shape[0]:
         if leaky:
-            copy32(size, u, kept_u.ctypes.data + 4 * at)
+            copy32(size, 0, u, kept_u.ctypes.data + 4 * at)
         else:
-            arrive32(like, size, x, factor, kept_u.ctypes.data + 4 * at)
+            arrive32(like, size, alike, x, factor, kept_u.ctypes.data + 4 * at)
     if kept_v.shape[0]:
-        copy32(size, v, kept_v.ctypes.data + 4 * at)
+        copy32(size, 0, v, kept_v.ctypes.data + 4 * at)
 
 
 @inner
@@ -173,7 +179,8 @@ def lif32(
     ku: Array,
     kv: Array,
     leaky: bool,
-    short: bool,
+    whole: bool,
+    alike: bool,
     fresh: bool,
     u: Array,
     v: Array,
@@ -186,16 +193,17 @@ def lif32(
 
     width: neurons in a block. arriving: (samples, T or 1, neurons), whole numbers of any type. extra: like arriving,
     or no samples; a_in is ``floor(factor arriving) + floor(extra_factor extra)``. factor, extra_factor, threshold:
-    (neurons,). bias: (samples or 1, T or 1, neurons). ku, kv: (neurons,), what the decays leave, of 4096; with short,
-    kv is that divided by 4096. All of these may hold one block's values, where all blocks have the same. fresh: states
-    are 0 before. u, v: (samples, neurons), states before and after; no samples: they are not wanted. spikes: (samples,
-    T, neurons), uint8, out. counts: (T, neurons), uint8, added to; no timesteps: not wanted. kept_u, kept_v: like
-    spikes, float32, or with no samples. All else float32.
+    (neurons,). bias: (samples or 1, T or 1, neurons). ku, kv: (neurons,), what the decays leave, of 1. All of these may
+    hold one block's values, where all blocks have the same. whole: factors are whole numbers. alike: thresholds, ku, kv
+    and, without extra, factors are the same for all. fresh: states are 0 before. u, v: (samples, neurons), states
+    before and after; no samples: they are not wanted. spikes: (samples, T, neurons), uint8, out. counts: (T, neurons),
+    uint8, added to; no timesteps: not wanted. kept_u, kept_v: like spikes, float32, or with no samples. All else
+    float32.
     """
     samples, steps, neurons = spikes.shape
     total, ones, kept = np.empty(width, F32), np.ones(width, F32), kept_u.shape[0] or kept_v.shape[0]
     mine, bytes_ = np.empty((2, width), F32), np.empty(width, np.uint8)
-    next_bias = stride(bias, 1, bias.shape[2])
+    next_bias, rounded = stride(bias, 1, bias.shape[2]), round_toward_zero()
     block = next_job(turn)
     while block < jobs:
         begin = block * width
@@ -206,7 +214,7 @@ def lif32(
         lu, lv = address(ku, begin, neurons), address(kv, begin, neurons)
         counted = placed(counts, 0, begin, neurons, bytes_.ctypes.data)
         first, second, summed = arriving.ctypes.data, extra.ctypes.data, total.ctypes.data
-        whole, fired = ones.ctypes.data, spikes.ctypes.data + begin
+        one, fired = ones.ctypes.data, spikes.ctypes.data + begin
         for s in range(samples):
             begin32(fresh, u, v, s, begin, size, mine)
             at_u = placed(u, s, begin, neurons, mine.ctypes.data)
@@ -220,23 +228,24 @@ def lif32(
                 if extra.shape[0]:
                     row = s * extra.shape[1] + min(t, extra.shape[1] - 1)
                     y = second + extra.itemsize * (row * neurons + begin)
-                    two_sums32(arriving, extra, size, x, a, summed, y, b)
+                    two_sums32(arriving, extra, size, 0, x, a, summed, y, b)
                     one_step32(
-                        total, leaky, short, size, summed, whole, at_bias + t * next_bias, level, lu, lv, at_u, at_v,
+                        total, leaky, whole, alike, size, summed, one, at_bias + t * next_bias, level, lu, lv, at_u,
+                        at_v, now, tally,
+                    )  # fmt: skip
+                    if kept:
+                        at = (s * steps + t) * neurons + begin
+                        keep32(total, leaky, alike, size, summed, one, at_u, at_v, kept_u, kept_v, at)
+                else:
+                    one_step32(
+                        arriving, leaky, whole, alike, size, x, a, at_bias + t * next_bias, level, lu, lv, at_u, at_v,
                         now, tally,
                     )  # fmt: skip
                     if kept:
                         at = (s * steps + t) * neurons + begin
-                        keep32(total, leaky, size, summed, whole, at_u, at_v, kept_u, kept_v, at)
-                else:
-                    one_step32(
-                        arriving, leaky, short, size, x, a, at_bias + t * next_bias, level, lu, lv, at_u, at_v, now,
-                        tally,
-                    )  # fmt: skip
-                    if kept:
-                        at = (s * steps + t) * neurons + begin
-                        keep32(arriving, leaky, size, x, a, at_u, at_v, kept_u, kept_v, at)
+                        keep32(arriving, leaky, alike, size, x, a, at_u, at_v, kept_u, kept_v, at)
         block = next_job(turn)
+    round_as_before(rounded)
 
 
 @outer
@@ -258,7 +267,7 @@ def lif64(
     kept_u: Array,
     kept_v: Array,
 ) -> None:
-    """As ``lif32``, in float64, with wrap and clip. ku, kv: divided by 4096."""
+    """As ``lif32``, in float64, with wrap and clip."""
     samples, steps, neurons = spikes.shape
     block = next_job(turn)
     while block < jobs:

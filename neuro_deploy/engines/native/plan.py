@@ -6,6 +6,7 @@ import math
 import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -33,8 +34,7 @@ class Neurons:
     """A population's parameters in the order inside, or those of a block where all blocks have the same.
 
     narrow: float32, no wrap and no clip; else float64. bias: (neurons,), shifted by its exponent, of a relay as it is.
-    threshold: shifted. ku, kv: what decays leave, of 4096; divided by 4096 where that is exact (short) or where not
-    narrow. leaky: u decays only in part.
+    threshold: shifted. ku, kv: what decays leave, of 1. leaky: u decays only in part.
     """
 
     bias: np.ndarray
@@ -43,7 +43,6 @@ class Neurons:
     kv: np.ndarray
     narrow: bool
     leaky: bool
-    short: bool
     reason: str
 
 
@@ -87,6 +86,22 @@ class Step:
     lasts: tuple[str, ...]
     width: int
     fused: Fused | None
+
+    @cached_property
+    def factor(self) -> np.ndarray:
+        """That of what arrives, whether as it is or added up."""
+        return self.direct[1] if self.direct and not (self.extra and self.population.kind == "lif") else self.ones
+
+    @cached_property
+    def whole(self) -> bool:
+        """Whether factors are whole numbers."""
+        return bool(np.all(self.factor == np.floor(self.factor)))
+
+    @cached_property
+    def alike(self) -> bool:
+        """Whether all neurons have the same of ``vectors.SHARED``."""
+        made = self.neurons
+        return all(bool(np.all(values == values[0])) for values in (self.factor, made.threshold, made.ku, made.kv))
 
     @property
     def jobs(self) -> int:
@@ -235,7 +250,6 @@ def _neurons(network: FixedNetwork, population: FixedPopulation, dtype: Any, wid
             where=population.name,
             hint="run it on the reference engine",
         )
-    short = narrow and not np.any(left["u"]) and v * odd_part(left["v"]) < FLOAT32_EXACT
 
     def spread(values: Any, unit: float = 1.0) -> np.ndarray:
         every = np.broadcast_to(np.asarray(values) * unit, (population.neurons,))
@@ -246,11 +260,10 @@ def _neurons(network: FixedNetwork, population: FixedPopulation, dtype: Any, wid
     return Neurons(
         spread(population.bias if population.kind == "relay" else population.shifted_bias),
         spread(np.minimum(population.threshold, 1 << 18) * float(1 << THRESHOLD_SHIFT)),
-        spread(left["u"], 1.0 if narrow else 1 / DECAY_UNITY),
-        spread(left["v"], 1 / DECAY_UNITY if short or not narrow else 1.0),
+        spread(left["u"], 1 / DECAY_UNITY),
+        spread(left["v"], 1 / DECAY_UNITY),
         narrow,
         bool(np.any(left["u"])),
-        short,
         f"|u| <= {u:,}, |v| <= {v:,}: " + ("neither wraps nor clips" if narrow else "may wrap or clip"),
     )
 

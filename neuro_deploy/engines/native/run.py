@@ -128,7 +128,7 @@ class Run:
         note(here.fill, 0)
         if step.fused and step.direct:
             total = self.buffers.take((self.samples, len(here), step.population.neurons), step.sums)
-            self._fused(step.fused, (step.direct[1], *self._extra(step), step.neurons.bias, total, here))
+            self._fused(step.fused, (step.direct[1], *self._extra(step), step.neurons.bias, step.alike, total, here))
         else:
             total = self._relayed(step, steps, here)
         value = total.reshape(*total.shape[:2], *step.shape)
@@ -156,7 +156,7 @@ class Run:
         none = NOTHING if neurons.narrow else NOTHING64
         kept = {what: np.empty(spikes.shape, dtype) if what in wanted else none for what in ("u", "v")}
         parameters = (self._bias(step, start, stop, dtype), neurons.threshold, neurons.ku, neurons.kv)
-        flags = (neurons.leaky, neurons.short, fresh) if neurons.narrow else (fresh,)
+        flags = (neurons.leaky, step.whole, step.alike, fresh) if neurons.narrow else (fresh,)
         if step.fused and step.direct:
             apart = self._apart(step.fused, counts)
             self._fused(step.fused, (step.direct[1], *parameters, *flags, u, v, spikes, apart, kept["u"], kept["v"]))

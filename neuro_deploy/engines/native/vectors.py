@@ -5,16 +5,19 @@ from vectors at once, for any processor: LLVM splits vectors that are longer tha
 
 They take addresses: arrays passed between compiled functions cost more than what is computed in a block.
 
-All arithmetic is float32 on whole numbers, exact by the bounds that callers prove.
+All arithmetic is float32 on whole numbers, exact by the bounds that callers prove, but for what a decay leaves: that
+is rounded toward zero, which is how x86's processors are told to round meanwhile.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from llvmlite import ir
 from numba import types
+from numba.core.registry import cpu_target
 from numba.extending import intrinsic
 
 from neuro_deploy.engines.native.llvm import BYTE, INT, LONG, Value, call, cgutils, splat, unaligned
@@ -25,13 +28,23 @@ WIDE = 16
 FLOAT, DOUBLE = ir.FloatType(), ir.DoubleType()
 FLOATS, BYTES, FLAGS = (ir.VectorType(kind, WIDE) for kind in (FLOAT, BYTE, ir.IntType(1)))
 UNIT, FULL = float(1 << ACTIVATION_SHIFT), float(DECAY_UNITY)
+X86 = cpu_target.target_context.codegen().magic_tuple()[0].startswith("x86")
+SHARED = ("factor", "threshold", "ku", "kv")
+"""Parameters that all neurons of a population have alike, as a rule."""
+TOWARD_ZERO = 0x6000
+"""Bits of x86's MXCSR."""
 
 
 class Lanes:
-    """Some neurons: loads, stores and arithmetic of vectors. mask: those that there are, None for all."""
+    """Some neurons: loads, stores and arithmetic of vectors. mask: those that there are, None for all.
 
-    def __init__(self, build: ir.IRBuilder, pointers: dict[str, Value], at: Value, mask: Value | None) -> None:
-        self._build, self._pointers, self._at, self._mask = build, pointers, at, mask
+    at: the first one's place in arrays; first: in those of parameters.
+    """
+
+    def __init__(
+        self, build: ir.IRBuilder, pointers: dict[str, Value], at: Value, first: Value, mask: Value | None
+    ) -> None:
+        self._build, self._pointers, self._at, self._first, self._mask = build, pointers, at, first, mask
 
     def load(self, name: str) -> Value:
         """Those of an array, as float32."""
@@ -42,7 +55,7 @@ class Lanes:
         return self._build.uitofp(raw, FLOATS) if kind == BYTE else self._build.sitofp(raw, FLOATS)
 
     def _raw(self, name: str) -> Value:
-        pointer = self._build.gep(self._pointers[name], [self._at])
+        pointer = self._build.gep(self._pointers[name], [self._first if name in SHARED else self._at])
         kind = ir.VectorType(self._pointers[name].type.pointee, WIDE)
         pointer = self._build.bitcast(pointer, kind.as_pointer())
         if self._mask is None:
@@ -104,13 +117,16 @@ class Lanes:
         return self._build.select(flags, _all(0.0), value)
 
     def decayed(self, x: Value, left: Value) -> Value:
-        """``sgn(x) ((|x| left) >> 12)``, equal to ``h left + trunc((x - 4096 h) left / 4096)``, h ``trunc(x / 4096)``.
+        """``sgn(x) ((|x| 4096 left) >> 12)``, for x up to 2^23 and left, in 4096ths, up to 1.
 
-        Every number on the way stays below 2^24 for x up to 2^23, either sign, and left <= 4096, so that each is exact.
+        Where products are rounded toward zero, ``trunc(x left)``: one below 2^23 keeps its whole part. Else ``4096 h
+        left + trunc((x - 4096 h) left)``, h ``trunc(x / 4096)``, in which all numbers are exact.
         """
+        if X86:
+            return self.trunc(self.times(x, left))
         high = self.trunc(self.times(x, 1 / FULL))
         rest = self.sum_of_product(high, -FULL, x)
-        return self.sum_of_product(high, left, self.trunc(self.times(rest, self.times(left, 1 / FULL))))
+        return self.sum_of_product(high, self.times(left, FULL), self.trunc(self.times(rest, left)))
 
 
 def _all(number: float) -> Value:
@@ -123,21 +139,23 @@ def _name(kind: Any) -> str:
 
 
 def _loop(body: Callable[[Lanes], None], **kinds: Any) -> Any:
-    """Signature and code of a function of a number of neurons, and of the addresses of arrays of these kinds."""
+    """Code of a function of a number of neurons, whether they are alike, and the addresses of arrays of these kinds."""
 
     def code(context: Any, build: ir.IRBuilder, _signature: Any, arguments: Any) -> Any:
-        neurons, *addresses = arguments[-len(kinds) - 1 :]
+        neurons, alike, *addresses = arguments[-len(kinds) - 2 :]
+        each = build.select(build.icmp_signed("!=", alike, LONG(0)), LONG(0), LONG(1))
         pairs = zip(kinds.items(), addresses, strict=True)
         pointers = {name: build.inttoptr(address, kind.as_pointer()) for (name, kind), address in pairs}
         count = build.sdiv(neurons, LONG(WIDE))
         with cgutils.for_range(build, count, intp=LONG) as vectors:
-            body(Lanes(build, pointers, build.mul(vectors.index, LONG(WIDE)), None))
+            at = build.mul(vectors.index, LONG(WIDE))
+            body(Lanes(build, pointers, at, build.mul(at, each), None))
         done = build.mul(count, LONG(WIDE))
         left = build.sub(neurons, done)
         with build.if_then(build.icmp_signed(">", left, LONG(0))):
             order = ir.Constant(ir.VectorType(INT, WIDE), list(range(WIDE)))
             every = splat(build, build.trunc(left, INT), WIDE)
-            body(Lanes(build, pointers, done, build.icmp_signed("<", order, every)))
+            body(Lanes(build, pointers, done, build.mul(done, each), build.icmp_signed("<", order, every)))
         return context.get_dummy_value()
 
     return code
@@ -149,13 +167,9 @@ def _kind(array: Any) -> Any:
     return kinds[str(array.dtype)]
 
 
-def _arriving(n: Lanes) -> Value:
-    return n.floor(n.times(n.load("x"), n.load("factor")))
-
-
-def _charged(n: Lanes, left: Value) -> Value:
-    """What is left, and what arrives."""
-    return n.sum_of_product(_arriving(n), UNIT, left)
+def _arriving(n: Lanes, *, whole: bool) -> Value:
+    product = n.times(n.load("x"), n.load("factor"))
+    return product if whole else n.floor(product)
 
 
 def _fire(n: Lanes, new: Value) -> None:
@@ -165,16 +179,13 @@ def _fire(n: Lanes, new: Value) -> None:
     n.count("counts", fires)
 
 
-def _short(n: Lanes) -> None:
-    _fire(n, _charged(n, n.plus(n.trunc(n.times(n.load("v"), n.load("kv"))), n.load("bias"))))
+def _plain(n: Lanes, *, whole: bool) -> None:
+    left = n.plus(n.decayed(n.load("v"), n.load("kv")), n.load("bias"))
+    _fire(n, n.sum_of_product(_arriving(n, whole=whole), UNIT, left))
 
 
-def _plain(n: Lanes) -> None:
-    _fire(n, _charged(n, n.plus(n.decayed(n.load("v"), n.load("kv")), n.load("bias"))))
-
-
-def _leaky(n: Lanes) -> None:
-    u = _charged(n, n.decayed(n.load("u"), n.load("ku")))
+def _leaky(n: Lanes, *, whole: bool) -> None:
+    u = n.sum_of_product(_arriving(n, whole=whole), UNIT, n.decayed(n.load("u"), n.load("ku")))
     n.store("u", u)
     _fire(n, n.plus(n.decayed(n.load("v"), n.load("kv")), n.load("bias"), u))
 
@@ -193,7 +204,7 @@ def _send_sum(n: Lanes) -> None:
 
 
 def _arrive(n: Lanes) -> None:
-    n.store("kept", n.times(_arriving(n), UNIT))
+    n.store("kept", n.times(_arriving(n, whole=False), UNIT))
 
 
 def _copy(n: Lanes) -> None:
@@ -219,57 +230,81 @@ def _takes(integers: int, *like: Any) -> Any:
     return types.void(*like, *[types.intp] * integers)
 
 
-fire_short: Any = intrinsic(
-    lambda _typing, like, _n, _x, _f, _b, _t, _kv, _v, _s, _c: (_takes(9, like), _loop(_short, **_neuron(like)))
-)
-"""A timestep of n neurons without u whose v decays by an exact product with kv, what is left of 1.
+def _firing(body: Callable[..., None], *, whole: bool, leaky: bool) -> Any:
+    more = {"ku": FLOAT, "u": FLOAT} if leaky else {}
 
-Arguments: an array of x's type; n; addresses of x, factor, bias, threshold, kv, v, spikes, counts.
+    def typing(_typing: Any, like: Any, *_: Any) -> Any:
+        return _takes(10 + len(more), like), _loop(partial(body, whole=whole), **_neuron(like), **more)
+
+    if leaky:
+        return intrinsic(lambda t, like, _n, _a, _x, _f, _b, _t, _kv, _v, _s, _c, _ku, _u: typing(t, like))
+    return intrinsic(lambda t, like, _n, _a, _x, _f, _b, _t, _kv, _v, _s, _c: typing(t, like))
+
+
+fire_plain, fire_whole = (_firing(_plain, whole=whole, leaky=False) for whole in (False, True))
+"""A timestep of n neurons without u; of whole factors.
+
+Arguments: an array of x's type; n; whether SHARED are alike: then WIDE of each are enough; addresses of x, factor,
+bias, threshold, kv (what is left of 1), v, spikes, counts.
 """
-fire_plain: Any = intrinsic(
-    lambda _typing, like, _n, _x, _f, _b, _t, _kv, _v, _s, _c: (_takes(9, like), _loop(_plain, **_neuron(like)))
-)
-"""As ``fire_short``, of any decay of v; kv is what is left of 4096."""
-fire_leaky: Any = intrinsic(
-    lambda _typing, like, _n, _x, _f, _b, _t, _kv, _v, _s, _c, _ku, _u: (
-        _takes(11, like),
-        _loop(_leaky, **_neuron(like), ku=FLOAT, u=FLOAT),
-    )
-)
-"""As ``fire_plain``, of neurons whose u decays in part. Addresses in addition: ku, what is left of 4096, and u."""
+fire_leaky, fire_leaky_whole = (_firing(_leaky, whole=whole, leaky=True) for whole in (False, True))
+"""As these, of neurons whose u decays in part. Addresses in addition: ku and u."""
 send32: Any = intrinsic(
-    lambda _typing, like, _n, _x, _f, _b, _total, _c: (_takes(6, like), _loop(_send, **_sent(like)))
+    lambda _typing, like, _n, _a, _x, _f, _b, _total, _c: (_takes(7, like), _loop(_send, **_sent(like)))
 )
 """``total = floor(factor x) + bias``, and counts what is not 0.
 
-Arguments: an array of x's type; n; addresses of x, factor, bias, total, counts.
+Arguments: an array of x's type; n; whether factors are alike; addresses of x, factor, bias, total, counts.
 """
 send_sum32: Any = intrinsic(
-    lambda _typing, like, extra, _n, _x, _f, _b, _total, _c, _e, _ef: (
-        _takes(8, like, extra),
+    lambda _typing, like, extra, _n, _a, _x, _f, _b, _total, _c, _e, _ef: (
+        _takes(9, like, extra),
         _loop(_send_sum, **_sent(like), extra=_kind(extra), extra_factor=FLOAT),
     )
 )
 """As ``send32``, with ``floor(extra_factor extra)`` added.
 
-Arguments: arrays of x's and of extra's type; n; the same addresses, and those of extra, extra_factor.
+Arguments: arrays of x's and of extra's type; n; the same; addresses of extra, extra_factor.
 """
 arrive32: Any = intrinsic(
-    lambda _typing, like, _n, _x, _f, _kept: (_takes(4, like), _loop(_arrive, x=_kind(like), factor=FLOAT, kept=FLOAT))
+    lambda _typing, like, _n, _a, _x, _f, _kept: (
+        _takes(5, like),
+        _loop(_arrive, x=_kind(like), factor=FLOAT, kept=FLOAT),
+    )
 )
-"""``kept = 64 floor(factor x)``. Arguments: an array of x's type; n; addresses of x, factor, kept."""
-copy32: Any = intrinsic(lambda _typing, _n, _value, _kept: (_takes(3), _loop(_copy, value=FLOAT, kept=FLOAT)))
-"""``kept = value``. Arguments: n; their addresses."""
+"""``kept = 64 floor(factor x)``. Arguments: an array of x's type; n; whether factors are alike; x, factor, kept."""
+copy32: Any = intrinsic(lambda _typing, _n, _a, _value, _kept: (_takes(4), _loop(_copy, value=FLOAT, kept=FLOAT)))
+"""``kept = value``. Arguments: n; 0; their addresses."""
 two_sums32: Any = intrinsic(
-    lambda _typing, like, extra, _n, _x, _f, _total, _e, _ef: (
-        _takes(6, like, extra),
+    lambda _typing, like, extra, _n, _a, _x, _f, _total, _e, _ef: (
+        _takes(7, like, extra),
         _loop(_two_sums, x=_kind(like), factor=FLOAT, total=FLOAT, extra=_kind(extra), extra_factor=FLOAT),
     )
 )
 """``total = floor(factor x) + floor(extra_factor extra)``.
 
-Arguments: arrays of x's and of extra's type; n; addresses of x, factor, total, extra, extra_factor.
+Arguments: arrays of x's and of extra's type; n; whether factors are alike; addresses of x, factor, total, extra,
+extra_factor.
 """
+
+
+def _round(_context: Any, build: ir.IRBuilder, _signature: Any, arguments: Any) -> Any:
+    """Read MXCSR and write it: what is computed from memory in a loop after it stays there."""
+    if not X86:
+        return INT(0)
+    cell = cgutils.alloca_once(build, INT)
+    here = build.bitcast(cell, BYTE.as_pointer())
+    call(build, "llvm.x86.sse.stmxcsr", ir.VoidType(), here)
+    before = build.load(cell)
+    build.store(arguments[0] if arguments else build.or_(before, INT(TOWARD_ZERO)), cell)
+    call(build, "llvm.x86.sse.ldmxcsr", ir.VoidType(), here)
+    return before
+
+
+round_toward_zero: Any = intrinsic(lambda _typing: (types.int32(), _round))
+"""Lets this thread round products toward zero. Gives how it did before."""
+round_as_before: Any = intrinsic(lambda _typing, _before: (types.int32(types.int32), _round))
+"""Lets it round as it did."""
 
 
 def _next_job(context: Any, build: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
