@@ -640,7 +640,31 @@ def test_native_makes_an_earlier_run_again_with_other_samples(sizes: tuple[int, 
             x = x if seed < 4 else np.zeros_like(x)  # then hardly any neuron spikes
             want, got = (nd.run(network, x, engine=engine) for engine in ("reference", "native"))
             assert_same_run(want, got)
-    assert [len(tapes) for tapes in plan(network.separated, "cpu", None).tapes.values()] == [1, 1]
+    assert [len(tapes.free) for tapes in plan(network.separated, "cpu", None).tapes.values()] == [1, 1]
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_native_lends_a_run_to_its_result_and_makes_it_again_when_that_is_gone(
+    count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from neuro_deploy.engines.native import tape
+    from neuro_deploy.engines.native.plan import plan
+
+    monkeypatch.setattr(tape, "COPIED", 0)
+    network = chain(1, (40, 60, 50, 5), timesteps=5)
+    samples = [samples_for(network, seed, count=count) for seed in range(4)]
+    held = [nd.run(network, x) for x in samples]  # more than there are tapes
+    (tapes,) = plan(network.separated, "cpu", None).tapes.values()
+    assert (tapes.made, len(tapes.free)) == (tape.MOST, 0)
+    for x, got in zip(samples, held, strict=True):
+        assert_same_run(nd.run(network, x, engine="reference"), got)
+    some = held[0].counts.array(network.computed[0].name)
+    want = some.copy()
+    del held, got
+    assert len(tapes.free) == tape.MOST - 1  # an array of counts holds its run too
+    for x in samples:
+        nd.run(network, x)
+    np.testing.assert_array_equal(some, want)
 
 
 def test_native_needs_no_place_to_keep_compiled_loops(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from neuro_deploy.engines.base import RunResult, merge
 from neuro_deploy.engines.native.plan import Plan, plan
 from neuro_deploy.engines.native.products import Kernel
 from neuro_deploy.engines.native.run import Run
-from neuro_deploy.engines.native.tape import MOST
+from neuro_deploy.engines.native.tape import MOST, Tapes
 from neuro_deploy.errors import UsageError
 from neuro_deploy.network import FixedNetwork
 from neuro_deploy.numerics.registers import IntArray
@@ -58,8 +58,10 @@ class Engine:
         budget = max(1, min(AT_ONCE, self.memory // BYTES) // widest)
         samples = max(1, min(len(inputs), budget, MOST_SAMPLES))
         steps = max(1, min(network.timesteps, max(budget // samples, min(network.timesteps, FEWEST_STEPS))))
-        if len(inputs) == samples and steps == network.timesteps and self._notes(network, inputs, record):
-            return self._again(network, made, inputs)
+        if len(inputs) == samples and steps == network.timesteps and self._notes(network, record):
+            tapes = made.tapes.setdefault(inputs.shape, Tapes())
+            if tapes.free or tapes.made < MOST:
+                return self._again(network, made, tapes, inputs)
         parts = [inputs[start : start + samples] for start in range(0, len(inputs), samples)]
         together = max(1, MOST_SAMPLES // samples)
         results = []
@@ -71,22 +73,21 @@ class Engine:
                 results.append(run.result(last=part is some[-1]))
         return merge(results)
 
-    def _notes(self, network: FixedNetwork, inputs: IntArray, record: Collection[str]) -> bool:
-        """Whether a run's calls are worth to be noted."""
-        size = sum(p.neurons for p in network.populations) * network.timesteps * len(inputs)
-        return self.device == "cpu" and not record and network.encoding.mode != "bias" and size <= MOST
+    def _notes(self, network: FixedNetwork, record: Collection[str]) -> bool:
+        """Whether a run's calls can be noted."""
+        return self.device == "cpu" and not record and network.encoding.mode != "bias"
 
-    def _again(self, network: FixedNetwork, made: Plan, inputs: IntArray) -> RunResult:
+    def _again(self, network: FixedNetwork, made: Plan, tapes: Tapes, inputs: IntArray) -> RunResult:
         """A run that is like an earlier one, or is noted for later ones."""
-        tapes = made.tapes.setdefault(inputs.shape, [])
-        tape = tapes.pop() if tapes else None
-        result = tape.play(network, inputs) if tape else None
-        if result is None:
-            run = Run(network, made, inputs, (), network.timesteps, noting=True)
-            result, tape = run.result(), run.tape
-        if tape:
-            tapes.append(tape)
-        return result
+        tape = tapes.take()
+        if tape and tape.play(network, inputs):
+            return tape.result(network, inputs, tapes.free)
+        run = Run(network, made, inputs, (), network.timesteps, noting=True)
+        new = run.tape()
+        if not new:
+            return run.result()
+        tapes.made += tape is None
+        return new.result(network, inputs, tapes.free)
 
     def explain(self, network: FixedNetwork) -> list[dict[str, Any]]:
         """Which kernel every projection and population takes, and why."""

@@ -18,7 +18,7 @@ from neuro_deploy.engines.native.choice import joined, products
 from neuro_deploy.engines.native.fusion import Fused, arranged, neurons_too, relay_too
 from neuro_deploy.engines.native.layout import Shape, inner_shape, to_inner
 from neuro_deploy.engines.native.products import Kernel, Packed, Product, whole
-from neuro_deploy.engines.native.tape import Tape
+from neuro_deploy.engines.native.tape import Tapes
 from neuro_deploy.engines.native.threads import threads
 from neuro_deploy.errors import UnsupportedError
 from neuro_deploy.network import FixedNetwork, FixedPopulation, state_bounds
@@ -115,7 +115,7 @@ class Plan:
 
     steps: tuple[Step, ...]
     spare: list[Buffers] = field(default_factory=list)
-    tapes: dict[tuple[int, ...], list[Tape]] = field(default_factory=dict)
+    tapes: dict[tuple[int, ...], Tapes] = field(default_factory=dict)
 
     def explain(self) -> list[dict[str, Any]]:
         """Kernel and proof of every projection and population, as plain data."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Collection
 from typing import Any
 
@@ -16,7 +15,7 @@ from neuro_deploy.engines.native.layout import from_inner
 from neuro_deploy.engines.native.plan import Plan, Step
 from neuro_deploy.engines.native.products import Product, side_by_side
 from neuro_deploy.engines.native.samples import entering
-from neuro_deploy.engines.native.tape import Tape, told
+from neuro_deploy.engines.native.tape import Tally, Tape, told
 from neuro_deploy.engines.native.threads import EACH, Call, deal, do, note, noted, share, unnoted
 from neuro_deploy.network import FixedNetwork, FixedPopulation
 from neuro_deploy.numerics.registers import IntArray
@@ -59,23 +58,31 @@ class Run:
         self.tails: dict[Product, np.ndarray] = {}
         self.states: dict[str, tuple[np.ndarray, np.ndarray]] = {}
         self.alone, self.noting = counts is None, noting
-        self.tape: Tape | None = None
         self.counts: dict[str, np.ndarray] = {} if counts is None else counts
         once = sequence[:, :1] if self.static else sequence
+        if noting:
+            written = {step.population.name for step in plan.steps if self._writes(step)}
+            self.tally = Tally(network, once.shape[1], written)
+            self.counts = self.tally.counts(self.tally.held)
         self.entering = entering(network, once, self.counts)
         self.once: dict[str, np.ndarray] = {}
         self.kept: dict[tuple[str, str], np.ndarray] = {}
         self.output: tuple[str, np.ndarray] | None = None
 
-    def result(self, *, last: bool = True) -> RunResult:
-        """Compute all timesteps of all populations. last: whether it tells the counts; else they count as 0."""
-        steps, calls = self.network.timesteps, list[Call]()
-        with noted(calls) if self.noting else contextlib.nullcontext(lambda: False) as complete:
-            for start in range(0, steps, self.at_once):
-                self._some(start, min(steps, start + self.at_once))
+    def tape(self) -> Tape | None:
+        """Compute all populations; the tape of that, unless something cannot be noted."""
+        calls = list[Call]()
+        with noted(calls) as complete:
+            self._some(0, self.network.timesteps)
             if complete() and self.output:
-                self.tape = Tape(calls, self.entering, self.static, self.counts, self.output)
-                self.counts = {name: counts.copy() for name, counts in self.counts.items()}
+                return Tape(calls, self.entering, self.static, self.tally, self.output)
+        return None
+
+    def result(self, *, last: bool = True) -> RunResult:
+        """Compute what is not computed yet. last: whether it tells the counts; else they count as 0."""
+        steps = self.network.timesteps
+        for start in range(0, 0 if self.noting else steps, self.at_once):
+            self._some(start, min(steps, start + self.at_once))
         for step in self.plan.steps:
             name, shape = step.population.name, step.population.shape
             arrays = {
@@ -85,8 +92,7 @@ class Run:
         if self.network.encoding.mode != "bias":
             entry = self.network.population(self.network.entry)
             self.recorder.counted(entry, self._told(entry, last))
-        if self.tape is None:
-            self.plan.spare.append(self.buffers)
+        self.plan.spare.append(self.buffers)
         return self.recorder.result()
 
     def _told(self, population: FixedPopulation, last: bool) -> Callable[[], np.ndarray]:
@@ -240,17 +246,18 @@ class Run:
     def _spikes(self, step: Step, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
         """Where spikes go, (samples, T, neurons), and their counts, (T, neurons): none if they are the spikes."""
         shape = (self.samples, stop - start, step.population.neurons)
-        if (
-            self.samples > 1
-            or self.noting
-            or not self.alone
-            or self.at_once < self.network.timesteps
-            or not step.neurons.narrow
-        ):
+        if not self._writes(step):
             return self.buffers.take(shape, np.uint8), self._counts(step)[start:stop]
+        if self.noting:
+            return self._counts(step)[None], NO_COUNTS
         spikes = self.buffers.lend(shape, np.uint8)
         self.counts[step.population.name] = spikes[0]
         return spikes, NO_COUNTS
+
+    def _writes(self, step: Step) -> bool:
+        """Whether its spikes are its counts: those of one sample, all timesteps at once."""
+        whole = self.samples == 1 and self.alone and self.at_once >= self.network.timesteps
+        return whole and step.population.kind != "relay" and step.neurons.narrow
 
     def _states(self, step: Step, dtype: type) -> tuple[np.ndarray, np.ndarray, bool]:
         """(u, v, whether they are to be taken for 0): (samples, neurons) each."""

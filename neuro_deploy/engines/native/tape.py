@@ -1,56 +1,120 @@
-"""A run as the list of its calls, which the next run of as many samples makes again.
+"""A run as the list of its calls, which a later run of as many samples makes again.
 
-In small networks, and for one sample, Python takes longer than the loops.
+In small networks, and for few samples, Python takes as long as the loops.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import weakref
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
 
 from neuro_deploy.engines.base import Recorder, RunResult, as_sequence
+from neuro_deploy.engines.native.buffers import ROOM
 from neuro_deploy.engines.native.layout import from_inner, seen
 from neuro_deploy.engines.native.samples import fill
 from neuro_deploy.engines.native.threads import Call
 from neuro_deploy.network import FixedNetwork, FixedPopulation
 from neuro_deploy.numerics.registers import IntArray
 
-MOST = 2**24
-"""Neurons times timesteps times samples, of runs that are noted: their arrays are held."""
+COPIED = 2**20
+"""Bytes of counts that a result gets as a copy; more are lent to it."""
+MOST = 2
+"""Tapes of runs of as many samples: a result may hold one while the next run makes another."""
+LINE = 64
+"""Bytes of a line of the cache: counts begin where one does."""
+
+
+class Tally:
+    """The counts of all populations in one array, so that they are set to 0, copied or lent at once.
+
+    written: populations whose counts a run writes; to the others' it adds.
+    """
+
+    def __init__(self, network: FixedNetwork, entering: int, written: Collection[str]) -> None:
+        """entering: timesteps of the input that are counted."""
+        steps = {population.name: network.timesteps for population in network.populations}
+        steps[network.entry] = entering
+        names = sorted(steps, key=lambda name: name in written)
+        self._places: dict[str, tuple[int, int, int]] = {}
+        end = 0
+        for name in names:
+            neurons = network.population(name).neurons
+            self._places[name] = end, steps[name], neurons
+            end += -(-steps[name] * neurons // LINE) * LINE
+        added = [place for name, place in self._places.items() if name not in written]
+        self.held = np.zeros(end + ROOM, np.uint8)
+        self._added = max((start + many * neurons for start, many, neurons in added), default=0)
+
+    def clear(self) -> None:
+        """Count from 0."""
+        self.held[: self._added] = 0
+
+    def counts(self, held: np.ndarray) -> dict[str, np.ndarray]:
+        """population -> (T or 1, neurons), of an array like this one's."""
+        return {
+            name: held[start : start + steps * neurons].reshape(steps, neurons)
+            for name, (start, steps, neurons) in self._places.items()
+        }
 
 
 @dataclass(frozen=True, eq=False)
 class Tape:
     """calls: in order; one that returns False ends the run, which then has to be made anew. entering: where samples go,
-    (samples, T or 1, *inner shape). counts: population -> (T, neurons), the input's too. outputs: u, v or spikes of the
-    output, (samples, T, neurons), and which of them.
+    (samples, T or 1, *inner shape). output: u, v or spikes of the output, (samples, T, neurons), and which of them.
     """
 
     calls: list[Call]
     entering: np.ndarray
     static: bool
-    counts: dict[str, np.ndarray]
+    tally: Tally
     output: tuple[str, np.ndarray]
 
-    def play(self, network: FixedNetwork, inputs: IntArray) -> RunResult | None:
-        """Run other samples. None: not these."""
-        for counts in self.counts.values():
-            counts.fill(0)
-        entry = network.population(network.entry)
-        fill(self.entering, as_sequence(network, inputs)[:, : 1 if self.static else None], self.counts[entry.name])
-        for function, arguments in self.calls:
-            if function(*arguments) is False:
-                return None
+    def play(self, network: FixedNetwork, inputs: IntArray) -> bool:
+        """Run other samples. False: it cannot be done with these."""
+        self.tally.clear()
+        counts = self.tally.counts(self.tally.held)[network.entry]
+        fill(self.entering, as_sequence(network, inputs)[:, : 1 if self.static else None], counts)
+        return all(function(*arguments) is not False for function, arguments in self.calls)
+
+    def result(self, network: FixedNetwork, inputs: IntArray, free: list[Tape]) -> RunResult:
+        """What the run gives. free: where the tape goes when nobody has its counts any more."""
         recorder = Recorder("native", network, inputs, ())
-        recorder.counted(entry, told(network, entry, self.counts[entry.name].copy()))
+        what, array = self.output
+        outputs = {what: from_inner(array, network.output.shape)}
+        counts = self.tally.counts(self._given(free))
+        entry = network.population(network.entry)
+        recorder.counted(entry, told(network, entry, counts[entry.name]))
         for population in network.computed:
-            what, array = self.output
-            arrays = {what: from_inner(array, population.shape)} if population is network.output else {}
-            recorder.add(population, arrays, told(network, population, self.counts[population.name].copy()))
+            arrays = outputs if population is network.output else {}
+            recorder.add(population, arrays, told(network, population, counts[population.name]))
         return recorder.result()
+
+    def _given(self, free: list[Tape]) -> np.ndarray:
+        if self.tally.held.size <= COPIED:
+            free.append(self)
+            return self.tally.held.copy()
+        whole = np.frombuffer(self.tally.held.data, np.uint8)  # views of it hold it, and not only what is below it
+        weakref.finalize(whole, free.append, self).atexit = False
+        return whole
+
+
+@dataclass(eq=False)
+class Tapes:
+    """Of runs of as many samples. free: those whose counts nobody has. made: how many there are."""
+
+    free: list[Tape] = field(default_factory=list)
+    made: int = 0
+
+    def take(self) -> Tape | None:
+        """One that is free, for whoever takes it first."""
+        try:
+            return self.free.pop()
+        except IndexError:
+            return None
 
 
 def told(network: FixedNetwork, population: FixedPopulation, counts: np.ndarray) -> Callable[[], np.ndarray]:
