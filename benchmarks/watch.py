@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -89,12 +90,11 @@ def _clocks(watch: Watch) -> Iterator[None]:
         start, watch.product = time.perf_counter(), what.product
         original_fused(made, what, rest)
         watch.product = None
-        steps = rest[-2].shape[0] * rest[-2].shape[1] if what.loop.__name__ == "relay8" else 0
-        spikes = rest[-2] if steps else rest[-4]
-        frames = made.samples * (spikes.shape[1] if spikes.ndim == 3 else 1)
-        frames = made.samples if made._static(what.product) else frames
-        kind = f"{_kind(what.product)} with {TOGETHER[what.loop.__name__]}, {what.product.kernel}"
-        watch.add(kind, time.perf_counter() - start, _macs(what.product, frames), spikes.size)
+        loop, some = what.loop.__name__, made.samples * min(made.at_once, made.network.timesteps)
+        both = loop == "relay8" and rest[-2].size > 0
+        kind = f"{_kind(what.product)} with {TOGETHER[loop]}{', neurons' * both}, {what.product.kernel}"
+        macs = _macs(what.product, made.samples if made._static(what.product) else some)
+        watch.add(kind, time.perf_counter() - start, macs, (1 + both) * some * math.prod(what.product.target))
 
     def clocked(original: Callable[..., None]) -> Callable[..., None]:
         def loop_of(loop: Any, jobs: int, operations: int, *arguments: Any) -> None:

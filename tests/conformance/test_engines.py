@@ -670,7 +670,7 @@ def test_native_lends_a_run_to_its_result_and_makes_it_again_when_that_is_gone(
 def test_native_needs_no_place_to_keep_compiled_loops(monkeypatch: pytest.MonkeyPatch) -> None:
     from numba.core.caching import CacheImpl
 
-    from neuro_deploy.engines.native.kernels import compiled
+    from neuro_deploy.engines.native.compiling import compiled
 
     monkeypatch.setattr(CacheImpl, "_locator_classes", [])
     assert compiled()(lambda x: x + 1)(2) == 3

@@ -11,15 +11,29 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from neuro_deploy.engines.native.kernels import address, begin32, inner, keep32, one_step32, outer, own, placed, stride
+from neuro_deploy.engines.native.compiling import outer
+from neuro_deploy.engines.native.kernels import (
+    address,
+    begin32,
+    entry_of,
+    keep32,
+    one_step32,
+    placed,
+    stride,
+)
 from neuro_deploy.engines.native.rows8 import begin as begin_rows
 from neuro_deploy.engines.native.rows8 import panels, sums
-from neuro_deploy.engines.native.tiles import FOUND, LANES, PANEL, QUAD, ROWS, VECTORS, interleave, packed, tile
-from neuro_deploy.engines.native.vectors import next_job, round_as_before, round_toward_zero, send32, send_sum32
+from neuro_deploy.engines.native.tiles import FOUND, PANEL, QUAD, ROWS, packed
+from neuro_deploy.engines.native.vectors import (
+    next_job,
+    round_as_before,
+    round_toward_zero,
+    send32,
+    send_sum32,
+    two_sums32,
+)
 
 Array = npt.NDArray[Any]
-_one_turned, _two_turned, _three_turned = (tile(min(n, VECTORS), weights_in_rows=True) for n in (1, 2, 3))
-_interleave = interleave()
 
 
 @outer
@@ -157,87 +171,13 @@ def relay8(
     extra: Array,
     extra_factor: Array,
     bias: Array,
-    alike: bool,
+    same: bool,
     total: Array,
     counts: Array,
-) -> None:
-    """``sums8`` and ``kernels.relay`` in one, to which ``floor(extra_factor extra)`` may be added.
-
-    extra: (samples, T or 1, neurons), or no samples. All else as in ``lif8`` and ``kernels.relay``.
-    """
-    samples, steps, neurons = total.shape
-    frames, at_once = source.size // per // samples, min(at_once, steps)
-    most = -(-at_once * positions // ROWS) * ROWS
-    starts, scratch = np.empty(most, np.int64), np.empty(most * targets, np.int32)
-    job = next_job(turn)
-    while job < jobs:
-        here = places[job * positions : (job + 1) * positions]
-        size, begin = here.size * targets, job * positions * targets
-        a, b, c = address(factor, begin, neurons), address(bias, begin, neurons), address(extra_factor, begin, neurons)
-        for s in range(samples):
-            for t in range(steps):
-                some = t % at_once
-                if some == 0 and (t == 0 or frames > 1):
-                    rows = min(at_once, frames - t) * here.size
-                    begin_rows(starts, source, here, (s * frames + t) * here.size, rows, per)
-                    sums(rows, starts, segments, quads, weight, sparse, limit, 0, targets, scratch.ctypes.data)
-                x = scratch.ctypes.data + 4 * (some * size if frames > 1 else 0)
-                out = total.ctypes.data + 4 * ((s * steps + t) * neurons + begin)
-                counted = counts.ctypes.data + t * neurons + begin
-                if extra.shape[0]:
-                    row = s * extra.shape[1] + min(t, extra.shape[1] - 1)
-                    other = extra.ctypes.data + extra.itemsize * (row * neurons + begin)
-                    send_sum32(scratch, extra, size, alike, x, a, b, out, counted, other, c)
-                else:
-                    send32(scratch, size, alike, x, a, b, out, counted)
-        job = next_job(turn)
-
-
-@inner
-def _across(
-    source: int, long: int, deep: int, first: int, last: int, starts: Array, panel: Array, targets: int, out: int
-) -> None:
-    """Sums over the rows of sources: targets by columns first to last - 1.
-
-    source: address of (deep, long) bytes. starts: addresses of the targets' weights. out: (targets in whole tiles, last
-    - first), its address.
-    """
-    quads, none = -(-deep // QUAD), np.zeros(1, np.int64)
-    for column in range(first, last, PANEL):
-        left = last - column
-        vectors = min(VECTORS, -(-left // LANES))
-        to = panel.ctypes.data
-        for quad in range(quads):
-            top = source + column + quad * QUAD * long
-            below = min(QUAD * quad + 1, deep - 1) - QUAD * quad
-            third = min(QUAD * quad + 2, deep - 1) - QUAD * quad
-            fourth = min(QUAD * quad + 3, deep - 1) - QUAD * quad
-            for j in range(vectors):
-                at = top + j * LANES
-                _interleave(at, at + below * long, at + third * long, at + fourth * long, to)
-                to += QUAD * LANES
-        for row in range(0, targets, ROWS):
-            begin, end = starts.ctypes.data + 8 * row, out + 4 * (row * (last - first) + column - first)
-            if vectors == 1:
-                _one_turned(begin, none.ctypes.data, 1, quads, panel.ctypes.data, end, last - first, left)
-            elif vectors == 2:
-                _two_turned(begin, none.ctypes.data, 1, quads, panel.ctypes.data, end, last - first, left)
-            else:
-                _three_turned(begin, none.ctypes.data, 1, quads, panel.ctypes.data, end, last - first, left)
-
-
-@outer
-def along8(
-    turn: Array,
-    jobs: int,
-    parts: int,
-    wide: int,
-    long: int,
-    deep: int,
-    source: Array,
-    weight: Array,
-    factor: Array,
-    bias: Array,
+    lif_factor: Array,
+    other: Array,
+    other_factor: Array,
+    lif_bias: Array,
     threshold: Array,
     ku: Array,
     kv: Array,
@@ -248,62 +188,61 @@ def along8(
     u: Array,
     v: Array,
     spikes: Array,
-    counts: Array,
-    kept_u: Array,
-    kept_v: Array,
+    lif_counts: Array,
 ) -> None:
-    """As ``lif8``, of weights shared along an axis; a job is some columns of a part.
+    """``sums8`` and ``kernels.relay`` in one, to which ``floor(extra_factor extra)`` may be added.
 
-    source: uint8, (samples, T or 1, parts, deep, long), flat; weights meet its deep rows at every column. wide: columns
-    of a job. weight: (targets, deep in whole fours), int8.
+    extra: (samples, T or 1, neurons), or no samples. same: factors are the same for all. total: no samples: it is not
+    wanted. The neurons that the relay feeds one to one, if there are spikes: all from lif_factor on as in
+    ``kernels.lif32``, whose extra is other. All else as in ``lif8`` and ``kernels.relay``.
     """
-    samples, steps, neurons = spikes.shape
-    targets, columns = weight.shape[0], -(-long // wide)
-    kept = kept_u.shape[0] or kept_v.shape[0]
-    frames = source.size // (parts * deep * long * samples)
-    whole = -(-targets // ROWS) * ROWS
-    starts, scratch = np.empty(whole, np.int64), np.empty(whole * wide, np.int32)
-    for i in range(whole):
-        starts[i] = weight.ctypes.data + min(i, targets - 1) * weight.shape[1]
-    panel = np.empty(weight.shape[1] * PANEL, np.uint8)
-    mine, bytes_ = np.empty((2, targets * wide), np.float32), np.empty(targets * wide, np.uint8)
-    next_bias, own_bias, rounded = stride(bias, 1, bias.shape[2]), own(bias, neurons), round_toward_zero()
-    own_factor, own_level, own_u, own_v = (
-        own(factor, neurons),
-        own(threshold, neurons),
-        own(ku, neurons),
-        own(kv, neurons),
-    )
+    samples, (steps, neurons) = max(total.shape[0], spikes.shape[0]), counts.shape
+    frames, at_once, wide = source.size // per // samples, min(at_once, steps), positions * targets
+    scratch = np.empty(-(-at_once * positions // ROWS) * ROWS * targets, np.int32)
+    starts, rounded = np.empty(scratch.size // targets, np.int64), round_toward_zero()
+    rows, mine, bytes_ = np.empty((3, wide), np.float32), np.empty((2, wide), np.float32), np.empty(wide, np.uint8)
+    rows[2] = 1
+    next_bias = stride(lif_bias, 1, lif_bias.shape[2])
     job = next_job(turn)
     while job < jobs:
-        part, column = job // columns, job % columns * wide
-        end = min(long, column + wide)
-        size = end - column
-        runs, run = (1, targets * size) if size == long else (targets, size)
-        summed, fired, counted = scratch.ctypes.data, spikes.ctypes.data, placed(counts, 0, 0, 0, bytes_.ctypes.data)
-        factors, levels, lefts_u, lefts_v = factor.ctypes.data, threshold.ctypes.data, ku.ctypes.data, kv.ctypes.data
-        states_u, states_v = placed(u, 0, 0, 0, mine.ctypes.data), placed(v, 0, 0, 0, mine[1].ctypes.data)
-        tallies, states = counts.shape[0] > 0, v.shape[0] > 0
+        here = places[job * positions : (job + 1) * positions]
+        size, begin = here.size * targets, job * positions * targets
+        a, b, c = address(factor, begin, neurons), address(bias, begin, neurons), address(extra_factor, begin, neurons)
+        lif_a, lif_c = address(lif_factor, begin, neurons), address(other_factor, begin, neurons)
+        level, lu, lv = address(threshold, begin, neurons), address(ku, begin, neurons), address(kv, begin, neurons)
+        fired, tally = spikes.ctypes.data + begin, placed(lif_counts, 0, begin, neurons, bytes_.ctypes.data)
         for s in range(samples):
-            for i in range(runs if states else 1):
-                begin32(fresh, u, v, s, (part * targets + i) * long + column, run, mine)
-            biases = bias.ctypes.data + s * stride(bias, 0, bias.shape[1] * bias.shape[2])
+            if spikes.shape[0]:
+                begin32(fresh, u, v, s, begin, size, mine)
+            at_u, at_v = (
+                placed(u, s, begin, neurons, mine.ctypes.data),
+                placed(v, s, begin, neurons, mine[1].ctypes.data),
+            )
+            at_bias = address(lif_bias, begin, neurons) + s * stride(lif_bias, 0, lif_bias.shape[1] * lif_bias.shape[2])
             for t in range(steps):
-                if t == 0 or frames > 1:
-                    at = source.ctypes.data + ((s * frames + t) * parts + part) * deep * long
-                    _across(at, long, deep, column, end, starts, panel, targets, summed)
-                for i in range(runs):
-                    begin = (part * targets + i) * long + column
-                    x, a, at = summed + 4 * i * run, factors + own_factor * begin, (s * steps + t) * neurons + begin
-                    at_u = states_u + 4 * (s * neurons + begin if states else i * run)
-                    at_v = states_v + 4 * (s * neurons + begin if states else i * run)
+                some, at = t % at_once, (s * steps + t) * neurons + begin
+                if some == 0 and (t == 0 or frames > 1):
+                    many = min(at_once, frames - t) * here.size
+                    begin_rows(starts, source, here, (s * frames + t) * here.size, many, per)
+                    sums(many, starts, segments, quads, weight, sparse, limit, 0, targets, scratch.ctypes.data)
+                x = scratch.ctypes.data + 4 * (some * size if frames > 1 else 0)
+                out = total.ctypes.data + 4 * at if total.shape[0] else rows.ctypes.data
+                counted = counts.ctypes.data + t * neurons + begin
+                if extra.shape[0]:
+                    more = entry_of(extra, s, t, begin, neurons)
+                    send_sum32(scratch, extra, size, same, x, a, b, out, counted, more, c)
+                else:
+                    send32(scratch, size, same, x, a, b, out, counted)
+                if spikes.shape[0]:
+                    arrives, by = out, lif_a
+                    if other.shape[0]:
+                        arrives, by = rows[1].ctypes.data, rows[2].ctypes.data
+                        more = entry_of(other, s, t, begin, neurons)
+                        two_sums32(rows, other, size, 0, out, lif_a, arrives, more, lif_c)
                     one_step32(
-                        scratch, leaky, whole, alike, run, x, a, biases + t * next_bias + own_bias * begin,
-                        levels + own_level * begin, lefts_u + own_u * begin, lefts_v + own_v * begin, at_u, at_v,
-                        fired + at, counted + t * neurons + begin if tallies else counted,
+                        rows, leaky, whole, alike, size, arrives, by, at_bias + t * next_bias, level, lu, lv, at_u,
+                        at_v, fired + at - begin, tally + t * neurons if lif_counts.shape[0] else tally,
                     )  # fmt: skip
-                    if kept:
-                        keep32(scratch, leaky, alike, run, x, a, at_u, at_v, kept_u, kept_v, at)
         job = next_job(turn)
     round_as_before(rounded)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from neuro_deploy.engines.native import dot8
+from neuro_deploy.engines.native import along8, dot8
 from neuro_deploy.engines.native.gathering import BLOCK, BLOCKS, FEW, LEAST, TOP, in_lines
 from neuro_deploy.engines.native.products import NO_SEGMENTS, Packed, Product, Turned, whole
 from neuro_deploy.engines.native.threads import alone, threads
@@ -166,4 +166,4 @@ def _along(product: Product, turned: Turned) -> Fused:
     jobs = max(1, JOBS * threads() // turned.parts)
     wide = min(long, whole(-(-long // jobs), PANEL), max(PANEL, SUMS // 2 // targets // PANEL * PANEL))
     sizes = (turned.parts, wide, long, turned.deep)
-    return Fused(dot8.along8, product, turned.parts * -(-long // wide), sizes, targets * wide, 1)
+    return Fused(along8.along8, product, turned.parts * -(-long // wide), sizes, targets * wide, 1)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy.typing as npt
 
-from neuro_deploy.engines.native.kernels import inner, outer
+from neuro_deploy.engines.native.compiling import inner, outer
 
 Array = npt.NDArray[Any]
 

@@ -10,16 +10,12 @@ the loops that use them.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import lru_cache
-from hashlib import sha256
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from neuro_deploy.engines.native.compiling import compiled, inner, outer
 from neuro_deploy.engines.native.vectors import (
     arrive32,
     copy32,
@@ -40,35 +36,6 @@ BLOCK = 1024
 TOP, END, WRAP = np.float64(STATE_LIMIT), np.float64(STATE_LIMIT - 1), np.float64(2 * STATE_LIMIT)
 F32 = np.float32
 UNIT32, UNIT64 = np.float32(1 << ACTIVATION_SHIFT), np.float64(1 << ACTIVATION_SHIFT)
-
-
-def compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
-    """Compiles a function when it is first called, and keeps that for later processes where there is a place for it."""
-
-    def decorate(function: Callable[..., Any]) -> Any:
-        try:
-            made = njit(cache=True, error_model="numpy", **options)(function)
-            made._cache._cache_file._source_stamp = _stamp()
-            return made
-        except (
-            RuntimeError,
-            AttributeError,
-        ):  # another numba; or neither beside the package nor in the user's folder may anything be written
-            return njit(error_model="numpy", **options)(function)
-
-    return decorate
-
-
-@lru_cache(maxsize=1)
-def _stamp() -> str:
-    """Of all that compiled code is made from. Numba looks at the one file of a function, and at its date and size."""
-    read = sha256()
-    for path in sorted(Path(__file__).parent.glob("*.py")):
-        read.update(path.read_bytes())
-    return read.hexdigest()
-
-
-inner, outer = compiled(inline="never"), compiled(nogil=True)
 
 
 @compiled(inline="always")
@@ -116,6 +83,14 @@ def stride(values: Array, axis: int, each: int) -> int:
 def placed(values: Array, row: int, begin: int, neurons: int, mine: int) -> int:
     """Address of a block's part of a row of values, or that of memory of one's own if there are no rows."""
     return values.ctypes.data + values.itemsize * (row * neurons + begin) if values.shape[0] else mine
+
+
+@compiled(inline="always")
+def entry_of(values: Array, s: int, t: int, begin: int, neurons: int) -> int:
+    """Address of a block's part of values, (samples, T or 1, neurons)."""
+    row = s * values.shape[1] + min(t, values.shape[1] - 1)
+    here: int = values.ctypes.data + values.itemsize * (row * neurons + begin)
+    return here
 
 
 @inner
@@ -213,22 +188,18 @@ def lif32(
         )  # fmt: skip
         lu, lv = address(ku, begin, neurons), address(kv, begin, neurons)
         counted = placed(counts, 0, begin, neurons, bytes_.ctypes.data)
-        first, second, summed = arriving.ctypes.data, extra.ctypes.data, total.ctypes.data
-        one, fired = ones.ctypes.data, spikes.ctypes.data + begin
+        summed, one, fired = total.ctypes.data, ones.ctypes.data, spikes.ctypes.data + begin
         for s in range(samples):
             begin32(fresh, u, v, s, begin, size, mine)
             at_u = placed(u, s, begin, neurons, mine.ctypes.data)
             at_v = placed(v, s, begin, neurons, mine[1].ctypes.data)
             at_bias = address(bias, begin, neurons) + s * stride(bias, 0, bias.shape[1] * bias.shape[2])
             for t in range(steps):
-                row = s * arriving.shape[1] + min(t, arriving.shape[1] - 1)
-                x = first + arriving.itemsize * (row * neurons + begin)
+                x = entry_of(arriving, s, t, begin, neurons)
                 now = fired + (s * steps + t) * neurons
                 tally = counted + t * neurons if counts.shape[0] else counted
                 if extra.shape[0]:
-                    row = s * extra.shape[1] + min(t, extra.shape[1] - 1)
-                    y = second + extra.itemsize * (row * neurons + begin)
-                    two_sums32(arriving, extra, size, 0, x, a, summed, y, b)
+                    two_sums32(arriving, extra, size, 0, x, a, summed, entry_of(extra, s, t, begin, neurons), b)
                     one_step32(
                         total, leaky, whole, alike, size, summed, one, at_bias + t * next_bias, level, lu, lv, at_u,
                         at_v, now, tally,

@@ -71,7 +71,8 @@ class Step:
     sums: the type in which several products are added, and of what a relay sends. ones: as factors are, of the type in
     which sums enter the population. direct: the only intake, where its sums can go there as they are. extra: another
     one, one-to-one, that is added to it. read: whether anything reads what it sends. lasts: the sources that nothing
-    reads after this. width: neurons in a block.
+    reads after this. width: neurons in a block. relay: one that feeds neurons one to one, with which
+    they can be computed; sole: nothing else reads it.
     """
 
     population: FixedPopulation
@@ -86,11 +87,19 @@ class Step:
     lasts: tuple[str, ...]
     width: int
     fused: Fused | None
+    relay: Step | None = None
+    sole: bool = False
 
     @cached_property
     def factor(self) -> np.ndarray:
         """That of what arrives, whether as it is or added up."""
         return self.direct[1] if self.direct and not (self.extra and self.population.kind == "lif") else self.ones
+
+    def split(self, relay: str) -> tuple[np.ndarray, Direct | None]:
+        """Of neurons that are computed with a relay: the factor of what it sends, and the other intake."""
+        pairs = [pair for pair in (self.direct, self.extra) if pair]
+        pairs.sort(key=lambda pair: pair[0].source != relay)
+        return pairs[0][1], pairs[1] if len(pairs) > 1 else None
 
     @cached_property
     def whole(self) -> bool:
@@ -117,6 +126,11 @@ class Plan:
     spare: list[Buffers] = field(default_factory=list)
     tapes: dict[tuple[int, ...], Tapes] = field(default_factory=dict)
 
+    @cached_property
+    def pairs(self) -> dict[str, Step]:
+        """Relay -> the neurons that are computed with it."""
+        return {step.relay.population.name: step for step in self.steps if step.relay}
+
     def explain(self) -> list[dict[str, Any]]:
         """Kernel and proof of every projection and population, as plain data."""
         rows: list[dict[str, Any]] = []
@@ -127,7 +141,9 @@ class Plan:
                 for projection in intake.product.projections
             ]
             kernel = "relay" if step.population.kind == "relay" else "float32" if step.neurons.narrow else "float64"
-            reason = step.neurons.reason + ("; computed with their product" if step.fused else "")
+            reason = step.neurons.reason + (
+                "; computed with their product" if step.fused else "; computed with their relay" if step.relay else ""
+            )
             rows.append({"part": step.population.name, "kernel": f"{kernel} neurons", "reason": reason})
         return rows
 
@@ -150,11 +166,16 @@ def plan(network: FixedNetwork, device: str, forced: Kernel | None) -> Plan:
     made = _PLANS.setdefault(network, {})
     key = (device, forced)
     if key not in made:
-        made[key] = Plan(tuple(_step(network, population, device, forced) for population in network.computed))
+        steps: list[Step] = []
+        for population in network.computed:
+            steps.append(_step(network, population, device, forced, steps))
+        made[key] = Plan(tuple(steps))
     return made[key]
 
 
-def _step(network: FixedNetwork, population: FixedPopulation, device: str, forced: Kernel | None) -> Step:
+def _step(
+    network: FixedNetwork, population: FixedPopulation, device: str, forced: Kernel | None, before: Sequence[Step]
+) -> Step:
     each = [
         product
         for projection in network.inputs_of(population.name)
@@ -175,7 +196,9 @@ def _step(network: FixedNetwork, population: FixedPopulation, device: str, force
     fused = None
     if direct and (relay or (bounds.exact and not extra)) and entering == np.float32:
         fused = (relay_too if relay else neurons_too)(population, direct[0], network.timesteps)
-    width, period = (fused.width, fused.period) if fused else _width(population)
+    relay_before = None if relay or not bounds.exact else _relay_before(network, population, (direct, extra), before)
+    together = fused or (relay_before and relay_before.fused)
+    width, period = (together.width, together.period) if together else _width(population)
     last_reader = {p.source: q.name for q in network.computed for p in network.inputs_of(q.name)}
     return Step(
         population,
@@ -190,7 +213,28 @@ def _step(network: FixedNetwork, population: FixedPopulation, device: str, force
         tuple(name for name, reader in last_reader.items() if reader == population.name),
         width,
         fused,
+        relay_before,
+        relay_before is not None and _readers(network, relay_before.population) == 1,
     )
+
+
+def _readers(network: FixedNetwork, population: FixedPopulation) -> int:
+    return sum(p.source == population.name for q in network.computed for p in network.inputs_of(q.name))
+
+
+def _relay_before(
+    network: FixedNetwork, population: FixedPopulation, pairs: Sequence[Direct | None], before: Sequence[Step]
+) -> Step | None:
+    """The relay with which neurons can be computed: the last of what feeds them, each one to one."""
+    products_ = [pair[0] for pair in pairs if pair]
+    if not products_ or population is network.output:
+        return None
+    if any(product.beside or product.projection.geometry.kind != "one-to-one" for product in products_):
+        return None
+    sources = {product.source for product in products_}
+    last = next((step for step in reversed(before) if step.population.name in sources), None)
+    taken = last is None or any(step.relay is last for step in before)
+    return None if taken or last is None or last.population.kind != "relay" or not last.fused else last
 
 
 def _width(population: FixedPopulation) -> tuple[int, int]:

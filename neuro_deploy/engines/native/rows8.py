@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from neuro_deploy.engines.native.compiling import inner
 from neuro_deploy.engines.native.gathering import BLOCK, BLOCKS, FEW, USUAL, adder, list_spiking, spiking
-from neuro_deploy.engines.native.kernels import inner
 from neuro_deploy.engines.native.tiles import LANES, PANEL, QUAD, ROWS, VECTORS, tile
 
 Array = npt.NDArray[Any]

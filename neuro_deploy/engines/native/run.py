@@ -9,27 +9,28 @@ import numpy as np
 
 from neuro_deploy.engines.base import RECORDABLE, Recorder, RunResult, as_sequence
 from neuro_deploy.engines.native import dot8, kernels
-from neuro_deploy.engines.native.buffers import Buffers
+from neuro_deploy.engines.native.arriving import NOTHING, Arrivals, flat
 from neuro_deploy.engines.native.fusion import Fused
 from neuro_deploy.engines.native.layout import from_inner
 from neuro_deploy.engines.native.plan import Plan, Step
-from neuro_deploy.engines.native.products import Product, side_by_side
 from neuro_deploy.engines.native.samples import entering
 from neuro_deploy.engines.native.tape import Tally, Tape, told
-from neuro_deploy.engines.native.threads import EACH, Call, deal, do, note, noted, share, unnoted
+from neuro_deploy.engines.native.threads import EACH, Call, deal, do, note, noted
 from neuro_deploy.network import FixedNetwork, FixedPopulation
 from neuro_deploy.numerics.registers import IntArray
 
 NO_STATES, NO_COUNTS = np.empty((0, 0), np.float32), np.empty((0, 0), np.uint8)
-NOTHING, NOTHING64, NOTHING8 = (np.empty((0, 0, 0), kind) for kind in (np.float32, np.float64, np.uint8))
+NOTHING64, NOTHING8 = (np.empty((0, 0, 0), kind) for kind in (np.float64, np.uint8))
+NO_VALUES = np.empty(0, np.float32)
+NO_NEURONS = (
+    *(NO_VALUES, NOTHING, NO_VALUES, NOTHING, NO_VALUES, NO_VALUES, NO_VALUES),
+    *(False, True, True, True, NO_STATES, NO_STATES, NOTHING8, NO_COUNTS),
+)
+"""What ``dot8.relay8`` gets of neurons where there are none."""
 
 
-class Run:
-    """values: population -> what it sends, (samples, T or 1, *inner shape).
-
-    One timestep stands for all of them where nothing before it changes: static samples, and relays of such. These are
-    computed once (still). tails: of delayed products, the sums that arrive in timesteps to come.
-    """
+class Run(Arrivals):
+    """All timesteps of some samples. counts: population -> (T, neurons). paired: computed with a relay before them."""
 
     def __init__(
         self,
@@ -46,19 +47,14 @@ class Run:
 
         noting: make a tape, of a run on the CPU that keeps nothing.
         """
-        self.network, self.plan, self.at_once = network, plan, at_once
-        self.samples = len(inputs)
+        super().__init__(network, plan, inputs)
+        self.plan, self.at_once = plan, at_once
         self.recorder = Recorder("native", network, inputs, record)
-        sequence = as_sequence(network, inputs)
-        self.static = sequence.strides[1] == 0 or network.timesteps == 1
-        self.buffers: Buffers = plan.lend()
-        self.values: dict[str, np.ndarray] = {}
-        self.together: dict[str, list[str]] = {}
-        self.still: dict[str | Product, np.ndarray] = {}
-        self.tails: dict[Product, np.ndarray] = {}
         self.states: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+        self.paired: set[str] = set()
         self.alone, self.noting = counts is None, noting
         self.counts: dict[str, np.ndarray] = {} if counts is None else counts
+        sequence = as_sequence(network, inputs)
         once = sequence[:, :1] if self.static else sequence
         if noting:
             written = {step.population.name for step in plan.steps if self._writes(step)}
@@ -108,35 +104,40 @@ class Run:
                 self._relay(step, start, stop)
             else:
                 self._neurons(step, start, stop)
-            for name in (*step.lasts, *(whole for whole, parts in self.together.items() if {*parts} & {*step.lasts})):
-                value = self.values.pop(name, None)
-                self.together.pop(name, None)
-                if value is not None and name not in self.still:
-                    self.buffers.give(value)
+            for name in step.lasts:
+                self.let_go(name)
 
     def _relay(self, step: Step, start: int, stop: int) -> None:
         name, counts = step.population.name, self._counts(step)[start:stop]
         value = self.still.get(name)
         if value is None:
-            value = self._sent(step, stop - start, counts)
+            value = self._sent(step, start, stop, counts)
         else:
             counts += self.once[name]
-        if step.read:
+        if step.read and value.size:
             self.values[name] = value
         for what in (what for what in RECORDABLE if self.recorder.wants(step.population, what)):
-            flat = _flat(value)
-            self._keep(step, what)[:, start:stop] = flat != 0 if what == "spikes" else flat
+            every = flat(value)
+            self._keep(step, what)[:, start:stop] = every != 0 if what == "spikes" else every
 
-    def _sent(self, step: Step, steps: int, counts: np.ndarray) -> np.ndarray:
-        """What a relay sends, (samples, T or 1, *shape); counted."""
+    def _sent(self, step: Step, start: int, stop: int, counts: np.ndarray) -> np.ndarray:
+        """What a relay sends, (samples, T or 1, *shape), or no samples if nobody wants it any more; counted."""
         static = all(self._static(intake.product) for intake in step.intakes)
         here = np.zeros((1, step.population.neurons), np.uint8) if static else counts
-        note(here.fill, 0)
+        if static:
+            note(here.fill, 0)
         if step.fused and step.direct:
-            total = self.buffers.take((self.samples, len(here), step.population.neurons), step.sums)
-            self._fused(step.fused, (step.direct[1], *self._extra(step), step.neurons.bias, step.alike, total, here))
+            pair = None if static else self._pair(step)
+            samples = 0 if pair and pair.sole else self.samples
+            total = self.buffers.take((samples, len(here), step.population.neurons), step.sums)
+            rest = (step.direct[1], *self._extra(step), step.neurons.bias, step.alike, total, here)
+            neurons = self._neurons_with(step, pair, start, stop) if pair else NO_NEURONS
+            self._fused(step.fused, (*rest, *neurons))
+            if pair:
+                self.paired.add(pair.population.name)
+                self._fired(pair, *neurons[-4:-1])
         else:
-            total = self._relayed(step, steps, here)
+            total = self._relayed(step, stop - start, here)
         value = total.reshape(*total.shape[:2], *step.shape)
         if static:
             do(np.add, counts, here, counts)
@@ -144,20 +145,39 @@ class Run:
             self.still[step.population.name] = value
         return value
 
+    def _pair(self, step: Step) -> Step | None:
+        """The neurons that are computed with a relay: none of a run that keeps what passes between the two."""
+        pair = self.plan.pairs.get(step.population.name)
+        both = (step.population, pair.population) if pair else ()
+        return None if any(self.recorder.wants(each, what) for each in both for what in RECORDABLE) else pair
+
+    def _neurons_with(self, step: Step, pair: Step, start: int, stop: int) -> tuple[Any, ...]:
+        """What the relay's loop gets of the neurons that it feeds one to one."""
+        u, v, fresh = self._states(pair, np.float32)
+        spikes, counts = self._spikes(pair, start, stop)
+        factor, beside = pair.split(step.population.name)
+        other = (flat(self._sums(beside[0])), beside[1]) if beside else (NOTHING, pair.ones)
+        neurons, bias = pair.neurons, self._bias(pair, start, stop, np.float32)
+        parameters = (factor, *other, bias, neurons.threshold, neurons.ku, neurons.kv)
+        return (*parameters, neurons.leaky, pair.whole, pair.alike, fresh, u, v, spikes, counts)
+
     def _relayed(self, step: Step, steps: int, counts: np.ndarray) -> np.ndarray:
         x, factor = self._arriving(step, steps)
         mine = x.dtype == step.sums and step.direct is None
         total = x if mine else self.buffers.take(x.shape, step.sums)
         deal(kernels.relay, step.jobs, EACH * x.size, step.width, x, factor, step.neurons.bias, total, counts)
         if not mine:
-            self._let_go(step, x)
+            self._used(step, x)
         return total
 
     def _neurons(self, step: Step, start: int, stop: int) -> None:
+        if step.population.name in self.paired:
+            self.paired.remove(step.population.name)
+            return
         population, neurons, steps = step.population, step.neurons, stop - start
         dtype = np.float32 if neurons.narrow else np.float64
         wanted = [what for what in ("u", "v") if self.recorder.wants(population, what)]
-        u, v, fresh = (NO_STATES, NO_STATES, True) if self._forgets(step, wanted) else self._states(step, dtype)
+        u, v, fresh = self._states(step, dtype, wanted)
         spikes, counts = self._spikes(step, start, stop)
         none = NOTHING if neurons.narrow else NOTHING64
         kept = {what: np.empty(spikes.shape, dtype) if what in wanted else none for what in ("u", "v")}
@@ -173,19 +193,22 @@ class Run:
             loop = kernels.lif32 if neurons.narrow else kernels.lif64
             ends = (u, v, spikes, counts, kept["u"], kept["v"])
             deal(loop, step.jobs, EACH * spikes.size, step.width, x, factor, *extra, *parameters, *flags, *ends)
-            self._let_go(step, x)
+            self._used(step, x)
         for what in wanted:
             self._keep(step, what)[:, start:stop] = kept[what]
             self.output = what, kept[what]
         if self.recorder.wants(population, "spikes"):
             self._keep(step, "spikes")[:, start:stop] = spikes
             self.output = "spikes", spikes
+        self._fired(step, u, v, spikes)
+
+    def _fired(self, step: Step, u: np.ndarray, v: np.ndarray, spikes: np.ndarray) -> None:
+        """What neurons send, and states that nobody needs any more."""
         if self.at_once >= self.network.timesteps and u is not NO_STATES:
             self.buffers.give(u)
             self.buffers.give(v)
         if step.read:
-            shape = (self.samples, steps, *step.shape)
-            self.values[population.name] = spikes.reshape(shape)
+            self.values[step.population.name] = spikes.reshape(*spikes.shape[:2], *step.shape)
         else:
             self.buffers.give(spikes)
 
@@ -225,24 +248,6 @@ class Run:
         if lent:
             self.buffers.give(source)
 
-    def _provide(self, product: Product) -> None:
-        """Put its sources side by side, if it wants them so and nobody has done it yet."""
-        if product.beside and product.source not in self.values:
-            names = [projection.source for projection in product.projections]
-            each = [self.values[name] for name in names]
-            self.values[product.source] = side_by_side(each, [None] * len(each), self.buffers)
-            self.together[product.source] = names
-
-    def _extra(self, step: Step) -> tuple[np.ndarray, np.ndarray]:
-        """What is added to what arrives, and its factor."""
-        if step.extra is None:
-            return NOTHING, step.ones
-        return _flat(self._sums(step.extra[0])), step.extra[1]
-
-    def _forgets(self, step: Step, wanted: list[str]) -> bool:
-        """Whether nobody wants the states of neurons after the loop."""
-        return step.neurons.narrow and not wanted and self.at_once >= self.network.timesteps
-
     def _spikes(self, step: Step, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
         """Where spikes go, (samples, T, neurons), and their counts, (T, neurons): none if they are the spikes."""
         shape = (self.samples, stop - start, step.population.neurons)
@@ -259,8 +264,10 @@ class Run:
         whole = self.samples == 1 and self.alone and self.at_once >= self.network.timesteps
         return whole and step.population.kind != "relay" and step.neurons.narrow
 
-    def _states(self, step: Step, dtype: type) -> tuple[np.ndarray, np.ndarray, bool]:
-        """(u, v, whether they are to be taken for 0): (samples, neurons) each."""
+    def _states(self, step: Step, dtype: type, wanted: Collection[str] = ()) -> tuple[np.ndarray, np.ndarray, bool]:
+        """(u, v, whether they are to be taken for 0): (samples, neurons) each; none if nobody needs them afterwards."""
+        if step.neurons.narrow and not wanted and self.at_once >= self.network.timesteps:
+            return NO_STATES, NO_STATES, True
         name, shape = step.population.name, (self.samples, step.population.neurons)
         if name in self.states:
             return (*self.states[name], False)
@@ -275,68 +282,9 @@ class Run:
         if not self.network.driven(step.population):
             return bias[None, None]
         bias = np.resize(bias, step.population.neurons)
-        data = _flat(self.entering if self.static else self.entering[:, start:stop])
+        data = flat(self.entering if self.static else self.entering[:, start:stop])
         driven: np.ndarray = (bias + data).astype(dtype)
         return driven
-
-    def _arriving(self, step: Step, steps: int) -> tuple[np.ndarray, np.ndarray]:
-        """(what arrives, (samples, T or 1, neurons); the factor of each neuron, after which it is rounded down)."""
-        if step.direct is not None:
-            product, factor = step.direct
-            return _flat(self._sums(product)), factor
-        return self._sum(step, steps), step.ones
-
-    def _let_go(self, step: Step, x: np.ndarray) -> None:
-        """Give back what arrived, unless it is somebody's value or of use again."""
-        product = step.direct[0] if step.direct else None
-        if product is None or not (product in self.still or product.projection.geometry.kind == "one-to-one"):
-            self.buffers.give(x)
-
-    def _static(self, product: Product) -> bool:
-        """Whether its sums are the same at every timestep."""
-        entry = self.network.entry if self.static and self.network.encoding.mode != "bias" else None
-        return not product.delay and all(p.source == entry or p.source in self.still for p in product.projections)
-
-    def _sums(self, product: Product) -> np.ndarray:
-        """The product's sums, (samples, T or 1, *target); those of static sources are made once."""
-        if product in self.still:
-            return self.still[product]
-        self._provide(product)
-        sums = product.sums(self.values, self.buffers)
-        if self._static(product):
-            self.still[product] = sums
-        return sums
-
-    def _sum(self, step: Step, steps: int) -> np.ndarray:
-        """All that arrives, added up: (samples, T or 1, neurons), in the step's type."""
-        length = 1 if all(self._static(intake.product) for intake in step.intakes) else steps
-        total = self.buffers.take((self.samples, length, step.population.neurons), step.sums)
-        starts = bool(step.intakes) and step.intakes[0].merged
-        if not starts:
-            do(total.fill, 0)
-        for intake in step.intakes:
-            product = intake.product
-            part = self._sums(product)
-            part = self._delayed(product, part, steps) if product.delay else part
-            positions = len(intake.factor)
-            rows = total.reshape(self.samples * length, positions, -1)
-            x = part.reshape(-1, positions, intake.stop - intake.start)
-            share(kernels.add_up, len(rows), EACH * x.size, rows, intake.start, intake.stop, x, intake.factor, starts)
-            starts = False
-            if not (product in self.still or product.projection.geometry.kind == "one-to-one"):
-                self.buffers.give(x)
-        return total
-
-    def _delayed(self, product: Product, part: np.ndarray, steps: int) -> np.ndarray:
-        """The sums that arrive now; the latest ones wait."""
-        unnoted()
-        whole = np.broadcast_to(part, (len(part), steps, *part.shape[2:]))
-        waiting = self.tails.get(product)
-        if waiting is None:
-            waiting = np.zeros((self.samples, product.delay, *part.shape[2:]), part.dtype)
-        both = np.concatenate([waiting, whole], axis=1)
-        self.tails[product] = both[:, steps:]
-        return both[:, :steps]
 
     def _counts(self, step: Step) -> np.ndarray:
         name = step.population.name
@@ -350,8 +298,3 @@ class Run:
             shape = (self.samples, self.network.timesteps, step.population.neurons)
             self.kept[key] = np.empty(shape, np.uint8 if what == "spikes" else np.int64)
         return self.kept[key]
-
-
-def _flat(values: np.ndarray) -> np.ndarray:
-    """(samples, T or 1, neurons)."""
-    return values.reshape(*values.shape[:2], -1)
