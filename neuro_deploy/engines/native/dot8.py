@@ -30,6 +30,8 @@ from neuro_deploy.engines.native.vectors import (
     round_toward_zero,
     send32,
     send_sum32,
+    send_sum_whole32,
+    send_whole32,
     two_sums32,
 )
 
@@ -129,7 +131,7 @@ def lif8(
         summed, fired = scratch.ctypes.data, spikes.ctypes.data + begin
         counted = placed(counts, group * steps, begin, neurons, bytes_.ctypes.data)
         for s in range(group * samples // groups, (group + 1) * samples // groups):
-            begin32(fresh, u, v, s, begin, size, mine)
+            begin32(fresh, leaky, u, v, s, begin, size, mine)
             at_u = placed(u, s, begin, neurons, mine.ctypes.data)
             at_v = placed(v, s, begin, neurons, mine[1].ctypes.data)
             at_bias = address(bias, begin, neurons) + s * stride(bias, 0, bias.shape[1] * bias.shape[2])
@@ -171,6 +173,7 @@ def relay8(
     extra: Array,
     extra_factor: Array,
     bias: Array,
+    entire: bool,
     same: bool,
     total: Array,
     counts: Array,
@@ -192,9 +195,9 @@ def relay8(
 ) -> None:
     """``sums8`` and ``kernels.relay`` in one, to which ``floor(extra_factor extra)`` may be added.
 
-    extra: (samples, T or 1, neurons), or no samples. same: factors are the same for all. total: no samples: it is not
-    wanted. The neurons that the relay feeds one to one, if there are spikes: all from lif_factor on as in
-    ``kernels.lif32``, whose extra is other. All else as in ``lif8`` and ``kernels.relay``.
+    extra: (samples, T or 1, neurons), or no samples. entire: factors are whole numbers; same: the same for all. total:
+    no samples: it is not wanted. The neurons that the relay feeds one to one, if there are spikes: all from lif_factor
+    on as in ``kernels.lif32``, whose extra is other. All else as in ``lif8`` and ``kernels.relay``.
     """
     samples, (steps, neurons) = max(total.shape[0], spikes.shape[0]), counts.shape
     frames, at_once, wide = source.size // per // samples, min(at_once, steps), positions * targets
@@ -213,7 +216,7 @@ def relay8(
         fired, tally = spikes.ctypes.data + begin, placed(lif_counts, 0, begin, neurons, bytes_.ctypes.data)
         for s in range(samples):
             if spikes.shape[0]:
-                begin32(fresh, u, v, s, begin, size, mine)
+                begin32(fresh, leaky, u, v, s, begin, size, mine)
             at_u, at_v = (
                 placed(u, s, begin, neurons, mine.ctypes.data),
                 placed(v, s, begin, neurons, mine[1].ctypes.data),
@@ -228,17 +231,21 @@ def relay8(
                 x = scratch.ctypes.data + 4 * (some * size if frames > 1 else 0)
                 out = total.ctypes.data + 4 * at if total.shape[0] else rows.ctypes.data
                 counted = counts.ctypes.data + t * neurons + begin
-                if extra.shape[0]:
-                    more = entry_of(extra, s, t, begin, neurons)
+                more = entry_of(extra, s, t, begin, neurons)
+                if extra.shape[0] and entire:
+                    send_sum_whole32(scratch, extra, size, same, x, a, b, out, counted, more, c)
+                elif extra.shape[0]:
                     send_sum32(scratch, extra, size, same, x, a, b, out, counted, more, c)
+                elif entire:
+                    send_whole32(scratch, size, same, x, a, b, out, counted)
                 else:
                     send32(scratch, size, same, x, a, b, out, counted)
                 if spikes.shape[0]:
                     arrives, by = out, lif_a
                     if other.shape[0]:
                         arrives, by = rows[1].ctypes.data, rows[2].ctypes.data
-                        more = entry_of(other, s, t, begin, neurons)
-                        two_sums32(rows, other, size, 0, out, lif_a, arrives, more, lif_c)
+                        at_other = entry_of(other, s, t, begin, neurons)
+                        two_sums32(rows, other, size, 0, out, lif_a, arrives, at_other, lif_c)
                     one_step32(
                         rows, leaky, whole, alike, size, arrives, by, at_bias + t * next_bias, level, lu, lv, at_u,
                         at_v, fired + at - begin, tally + t * neurons if lif_counts.shape[0] else tally,

@@ -7,6 +7,7 @@ from typing import Any
 import numpy.typing as npt
 
 from neuro_deploy.engines.native.compiling import inner, outer
+from neuro_deploy.engines.native.llvm import copy_bytes
 
 Array = npt.NDArray[Any]
 
@@ -51,7 +52,7 @@ def windows(
 def pad(first: int, last: int, values: Array, start: int, top: int, left: int, out: Array) -> None:
     """Images first to last - 1 with zeros around them, and only some channels.
 
-    values: (images, height, width, channels). out: (images, height + 2 top, width + 2 left, fewer channels).
+    values: (images, height, width, channels), bytes. out: (images, height + 2 top, width + 2 left, fewer channels).
     """
     _, height, width, _ = values.shape
     channels = out.shape[3]
@@ -60,8 +61,11 @@ def pad(first: int, last: int, values: Array, start: int, top: int, left: int, o
             line = out[image, y]
             if top <= y < top + height:
                 line[:left] = 0
-                line[left : left + width] = values[image, y - top, :, start : start + channels]
                 line[left + width :] = 0
+                every = 1 if channels == values.shape[3] else width
+                for x in range(every):
+                    source = values[image, y - top, x].ctypes.data + start
+                    copy_bytes(line[left + x].ctypes.data, source, width // every * channels)
             else:
                 line[:] = 0
 
@@ -98,9 +102,10 @@ def _tally(values: Array, counts: Array) -> None:
 
 @outer
 def beside(first: int, last: int, values: Array, start: int, at: int, channels: int, out: Array) -> None:
-    """``out[:, at:at + channels] = values[:, start:start + channels]``, rows first to last - 1."""
+    """``out[:, at:at + channels] = values[:, start:start + channels]``, of one type, rows first to last - 1."""
+    size, bytes_ = out.itemsize, channels * out.itemsize
     for row in range(first, last):
-        out[row, at : at + channels] = values[row, start : start + channels]
+        copy_bytes(out[row].ctypes.data + at * size, values[row].ctypes.data + start * size, bytes_)
 
 
 @outer

@@ -94,13 +94,15 @@ def entry_of(values: Array, s: int, t: int, begin: int, neurons: int) -> int:
 
 
 @inner
-def begin32(fresh: bool, u: Array, v: Array, s: int, begin: int, size: int, mine: Array) -> None:
+def begin32(fresh: bool, leaky: bool, u: Array, v: Array, s: int, begin: int, size: int, mine: Array) -> None:
     """Set states to 0 before the first timestep. mine: those of a block, if others are not kept."""
     if fresh and v.shape[0]:
         u[s, begin : begin + size] = 0
         v[s, begin : begin + size] = 0
     if not v.shape[0]:
-        mine[:] = 0
+        mine[1, :size] = 0
+        if leaky:
+            mine[0, :size] = 0
 
 
 @compiled(inline="always")
@@ -190,7 +192,7 @@ def lif32(
         counted = placed(counts, 0, begin, neurons, bytes_.ctypes.data)
         summed, one, fired = total.ctypes.data, ones.ctypes.data, spikes.ctypes.data + begin
         for s in range(samples):
-            begin32(fresh, u, v, s, begin, size, mine)
+            begin32(fresh, leaky, u, v, s, begin, size, mine)
             at_u = placed(u, s, begin, neurons, mine.ctypes.data)
             at_v = placed(v, s, begin, neurons, mine[1].ctypes.data)
             at_bias = address(bias, begin, neurons) + s * stride(bias, 0, bias.shape[1] * bias.shape[2])

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from llvmlite import ir
+from numba import types
 from numba.core import cgutils as untyped
+from numba.extending import intrinsic
 
 cgutils: Any = untyped
 BYTE, SHORT, INT, LONG = (ir.IntType(bits) for bits in (8, 16, 32, 64))
@@ -44,3 +46,14 @@ def store_some(build: ir.IRBuilder, value: Value, pointer: Value, left: Value, b
     rest = build.trunc(build.sub(left, LONG(before)), INT)
     wanted = build.icmp_signed("<", order, splat(build, rest, lanes))
     call(build, f"llvm.masked.store.v{lanes}i32.p0", ir.VoidType(), value, pointer, INT(4), wanted)
+
+
+def _copy(context: Any, build: ir.IRBuilder, _signature: Any, arguments: Any) -> Any:
+    to, source, size = arguments
+    ends = (build.inttoptr(address, BYTE.as_pointer()) for address in (to, source))
+    call(build, "llvm.memcpy.p0.p0.i64", ir.VoidType(), *ends, size, ir.IntType(1)(0))
+    return context.get_dummy_value()
+
+
+copy_bytes: Any = intrinsic(lambda _typing, _to, _source, _size: (types.void(*[types.intp] * 3), _copy))
+"""Copies bytes. Arguments: addresses of where to, and of what; how many."""

@@ -104,7 +104,8 @@ class Step:
     @cached_property
     def whole(self) -> bool:
         """Whether factors are whole numbers."""
-        return bool(np.all(self.factor == np.floor(self.factor)))
+        more = [self.extra[1]] if self.extra and self.population.kind == "relay" else []
+        return all(bool(np.all(factor == np.floor(factor))) for factor in (self.factor, *more))
 
     @cached_property
     def alike(self) -> bool:

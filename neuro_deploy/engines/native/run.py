@@ -130,7 +130,7 @@ class Run(Arrivals):
             pair = None if static else self._pair(step)
             samples = 0 if pair and pair.sole else self.samples
             total = self.buffers.take((samples, len(here), step.population.neurons), step.sums)
-            rest = (step.direct[1], *self._extra(step), step.neurons.bias, step.alike, total, here)
+            rest = (step.direct[1], *self._extra(step), step.neurons.bias, step.whole, step.alike, total, here)
             neurons = self._neurons_with(step, pair, start, stop) if pair else NO_NEURONS
             self._fused(step.fused, (*rest, *neurons))
             if pair:

@@ -190,15 +190,15 @@ def _leaky(n: Lanes, *, whole: bool) -> None:
     _fire(n, n.plus(n.decayed(n.load("v"), n.load("kv")), n.load("bias"), u))
 
 
-def _send(n: Lanes) -> None:
-    total = n.plus(n.floor(n.times(n.load("x"), n.load("factor"))), n.load("bias"))
+def _send(n: Lanes, *, whole: bool) -> None:
+    total = n.plus(_arriving(n, whole=whole), n.load("bias"))
     n.store("total", total)
     n.count("counts", n.some(total))
 
 
-def _send_sum(n: Lanes) -> None:
-    first, second = n.times(n.load("x"), n.load("factor")), n.times(n.load("extra"), n.load("extra_factor"))
-    total = n.plus(n.floor(first), n.floor(second), n.load("bias"))
+def _send_sum(n: Lanes, *, whole: bool) -> None:
+    second = n.times(n.load("extra"), n.load("extra_factor"))
+    total = n.plus(_arriving(n, whole=whole), second if whole else n.floor(second), n.load("bias"))
     n.store("total", total)
     n.count("counts", n.some(total))
 
@@ -212,8 +212,8 @@ def _copy(n: Lanes) -> None:
 
 
 def _two_sums(n: Lanes) -> None:
-    first, second = n.times(n.load("x"), n.load("factor")), n.times(n.load("extra"), n.load("extra_factor"))
-    n.store("total", n.plus(n.floor(first), n.floor(second)))
+    second = n.times(n.load("extra"), n.load("extra_factor"))
+    n.store("total", n.plus(_arriving(n, whole=False), n.floor(second)))
 
 
 def _neuron(x: Any) -> dict[str, Any]:
@@ -249,22 +249,27 @@ bias, threshold, kv (what is left of 1), v, spikes, counts.
 """
 fire_leaky, fire_leaky_whole = (_firing(_leaky, whole=whole, leaky=True) for whole in (False, True))
 """As these, of neurons whose u decays in part. Addresses in addition: ku and u."""
-send32: Any = intrinsic(
-    lambda _typing, like, _n, _a, _x, _f, _b, _total, _c: (_takes(7, like), _loop(_send, **_sent(like)))
-)
-"""``total = floor(factor x) + bias``, and counts what is not 0.
 
-Arguments: an array of x's type; n; whether factors are alike; addresses of x, factor, bias, total, counts.
-"""
-send_sum32: Any = intrinsic(
-    lambda _typing, like, extra, _n, _a, _x, _f, _b, _total, _c, _e, _ef: (
-        _takes(9, like, extra),
-        _loop(_send_sum, **_sent(like), extra=_kind(extra), extra_factor=FLOAT),
+
+def _sending(*, whole: bool) -> tuple[Any, Any]:
+    alone, both = partial(_send, whole=whole), partial(_send_sum, whole=whole)
+    return intrinsic(
+        lambda _typing, like, _n, _a, _x, _f, _b, _total, _c: (_takes(7, like), _loop(alone, **_sent(like)))
+    ), intrinsic(
+        lambda _typing, like, extra, _n, _a, _x, _f, _b, _total, _c, _e, _ef: (
+            _takes(9, like, extra),
+            _loop(both, **_sent(like), extra=_kind(extra), extra_factor=FLOAT),
+        )
     )
-)
-"""As ``send32``, with ``floor(extra_factor extra)`` added.
 
-Arguments: arrays of x's and of extra's type; n; the same; addresses of extra, extra_factor.
+
+(send32, send_sum32), (send_whole32, send_sum_whole32) = (_sending(whole=whole) for whole in (False, True))
+"""``total = floor(factor x) + bias``, and counts what is not 0; with ``floor(extra_factor extra)`` added.
+
+The latter two of whole factors.
+
+Arguments: an array of x's type, and of extra's; n; whether factors are alike; addresses of x, factor, bias, total,
+counts, and of extra, extra_factor.
 """
 arrive32: Any = intrinsic(
     lambda _typing, like, _n, _a, _x, _f, _kept: (
