@@ -110,7 +110,9 @@ def along8(
         tallies, states = counts.shape[0] > 0, v.shape[0] > 0
         for s in range(samples):
             for i in range(runs if states else 1):
-                begin32(fresh, leaky, u, v, s, (part * targets + i) * long + column, run, mine)
+                begin32(
+                    fresh, leaky, u, v, s, (part * targets + i) * long + column, run if states else runs * run, mine
+                )
             biases = bias.ctypes.data + s * stride(bias, 0, bias.shape[1] * bias.shape[2])
             for t in range(steps):
                 if t == 0 or frames > 1:
