@@ -76,7 +76,7 @@ class Turned:
     @property
     def work(self) -> int:
         """Operations a frame, about."""
-        return self.parts * self.long * len(self.weight) * (self.deep // 16 + 1)
+        return self.parts * self.long * len(self.weight) * (self.deep // 16 + 2 * EACH)
 
     def arguments(self, _segments: np.ndarray) -> tuple[Any, ...]:
         """What follows the sources in calls of loops."""

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-WORTH = 2**21
+WORTH = 2**20
 """Operations of about a tenth of a nanosecond for which waking another thread pays."""
 EACH = 4
 """Of these, about, for a neuron in a timestep, and for a number that is moved."""
