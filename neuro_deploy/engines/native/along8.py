@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from neuro_deploy.engines.native.compiling import inner, outer
-from neuro_deploy.engines.native.kernels import begin32, keep32, one_step32, own, placed, stride
+from neuro_deploy.engines.native.kernels import begin32, keep32, lined_up, one_step32, own, placed, stride
 from neuro_deploy.engines.native.tiles import LANES, PANEL, QUAD, ROWS, VECTORS, interleave, tile
 from neuro_deploy.engines.native.vectors import next_job, round_as_before, round_toward_zero
 
@@ -86,11 +86,11 @@ def along8(
     kept = kept_u.shape[0] or kept_v.shape[0]
     frames = source.size // (parts * deep * long * samples)
     whole = -(-targets // ROWS) * ROWS
-    starts, scratch = np.empty(whole, np.int64), np.empty(whole * wide, np.int32)
+    starts, scratch = np.empty(whole, np.int64), lined_up(1, whole * wide, np.int32)
     for i in range(whole):
         starts[i] = weight.ctypes.data + min(i, targets - 1) * weight.shape[1]
     panel = np.empty(weight.shape[1] * PANEL, np.uint8)
-    mine, bytes_ = np.empty((2, targets * wide), np.float32), np.empty(targets * wide, np.uint8)
+    mine, bytes_ = lined_up(2, targets * wide, np.float32), np.empty(targets * wide, np.uint8)
     next_bias, own_bias, rounded = stride(bias, 1, bias.shape[2]), own(bias, neurons), round_toward_zero()
     own_factor, own_level, own_u, own_v = (
         own(factor, neurons),

@@ -17,6 +17,7 @@ from neuro_deploy.engines.native.kernels import (
     begin32,
     entry_of,
     keep32,
+    lined_up,
     one_step32,
     placed,
     stride,
@@ -116,8 +117,8 @@ def lif8(
     kept = kept_u.shape[0] or kept_v.shape[0]
     at_once = min(at_once, steps)
     most = -(-at_once * positions // ROWS) * ROWS
-    starts, scratch = np.empty(most, np.int64), np.empty(most * min(wide, targets), np.int32)
-    mine, bytes_ = np.empty((2, positions * wide), np.float32), np.empty(positions * wide, np.uint8)
+    starts, scratch = np.empty(most, np.int64), lined_up(1, most * min(wide, targets), np.int32)
+    mine, bytes_ = lined_up(2, positions * wide, np.float32), np.empty(positions * wide, np.uint8)
     next_bias, rounded = stride(bias, 1, bias.shape[2]), round_toward_zero()
     job = next_job(turn)
     while job < jobs:
@@ -201,9 +202,9 @@ def relay8(
     """
     samples, (steps, neurons) = max(total.shape[0], spikes.shape[0]), counts.shape
     frames, at_once, wide = source.size // per // samples, min(at_once, steps), positions * targets
-    scratch = np.empty(-(-at_once * positions // ROWS) * ROWS * targets, np.int32)
-    starts, rounded = np.empty(scratch.size // targets, np.int64), round_toward_zero()
-    rows, mine, bytes_ = np.empty((3, wide), np.float32), np.empty((2, wide), np.float32), np.empty(wide, np.uint8)
+    most = -(-at_once * positions // ROWS) * ROWS
+    starts, scratch, rounded = np.empty(most, np.int64), lined_up(1, most * targets, np.int32), round_toward_zero()
+    rows, mine, bytes_ = lined_up(3, wide, np.float32), lined_up(2, wide, np.float32), np.empty(wide, np.uint8)
     rows[2] = 1
     next_bias = stride(lif_bias, 1, lif_bias.shape[2])
     job = next_job(turn)

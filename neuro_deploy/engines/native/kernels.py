@@ -35,6 +35,8 @@ BLOCK = 1024
 """Neurons that go through their timesteps together, at most: their states stay in a core's first cache."""
 TOP, END, WRAP = np.float64(STATE_LIMIT), np.float64(STATE_LIMIT - 1), np.float64(2 * STATE_LIMIT)
 F32 = np.float32
+LINE = 16
+"""Numbers of 4 bytes in a line of the cache."""
 UNIT32, UNIT64 = np.float32(1 << ACTIVATION_SHIFT), np.float64(1 << ACTIVATION_SHIFT)
 
 
@@ -83,6 +85,18 @@ def stride(values: Array, axis: int, each: int) -> int:
 def placed(values: Array, row: int, begin: int, neurons: int, mine: int) -> int:
     """Address of a block's part of a row of values, or that of memory of one's own if there are no rows."""
     return values.ctypes.data + values.itemsize * (row * neurons + begin) if values.shape[0] else mine
+
+
+@compiled(inline="always")
+def lined_up(rows: int, wide: int, kind: Any) -> Array:
+    """Rows that hold anything, of 4 bytes a number, at least so wide, and each begins where a line of the cache does.
+
+    A vector that is in two lines takes as long as two.
+    """
+    whole = -(-wide // LINE) * LINE
+    held = np.empty(rows * whole + LINE, kind)
+    start = -held.ctypes.data % (4 * LINE) // 4
+    return held[start : start + rows * whole].reshape(rows, whole)
 
 
 @compiled(inline="always")
@@ -178,8 +192,8 @@ def lif32(
     float32.
     """
     samples, steps, neurons = spikes.shape
-    total, ones, kept = np.empty(width, F32), np.ones(width, F32), kept_u.shape[0] or kept_v.shape[0]
-    mine, bytes_ = np.empty((2, width), F32), np.empty(width, np.uint8)
+    total, ones, kept = lined_up(1, width, F32), np.ones(width, F32), kept_u.shape[0] or kept_v.shape[0]
+    mine, bytes_ = lined_up(2, width, F32), np.empty(width, np.uint8)
     next_bias, rounded = stride(bias, 1, bias.shape[2]), round_toward_zero()
     block = next_job(turn)
     while block < jobs:
