@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from neuro_deploy.engines.native.compiling import inner, outer
 from neuro_deploy.engines.native.kernels import begin32, keep32, lined_up, one_step32, own, placed, stride
+from neuro_deploy.engines.native.llvm import pointer
 from neuro_deploy.engines.native.tiles import LANES, PANEL, QUAD, ROWS, VECTORS, interleave, tile
 from neuro_deploy.engines.native.vectors import next_job, round_as_before, round_toward_zero
 
@@ -30,7 +31,7 @@ def _across(
     for column in range(first, last, PANEL):
         left = last - column
         vectors = min(VECTORS, -(-left // LANES))
-        to = panel.ctypes.data
+        to = pointer(panel)
         for quad in range(quads):
             top = source + column + quad * QUAD * long
             below = min(QUAD * quad + 1, deep - 1) - QUAD * quad
@@ -41,13 +42,13 @@ def _across(
                 _interleave(at, at + below * long, at + third * long, at + fourth * long, to)
                 to += QUAD * LANES
         for row in range(0, targets, ROWS):
-            begin, end = starts.ctypes.data + 8 * row, out + 4 * (row * (last - first) + column - first)
+            begin, end = pointer(starts) + 8 * row, out + 4 * (row * (last - first) + column - first)
             if vectors == 1:
-                _one_turned(begin, none.ctypes.data, 1, quads, panel.ctypes.data, end, last - first, left)
+                _one_turned(begin, pointer(none), 1, quads, pointer(panel), end, last - first, left)
             elif vectors == 2:
-                _two_turned(begin, none.ctypes.data, 1, quads, panel.ctypes.data, end, last - first, left)
+                _two_turned(begin, pointer(none), 1, quads, pointer(panel), end, last - first, left)
             else:
-                _three_turned(begin, none.ctypes.data, 1, quads, panel.ctypes.data, end, last - first, left)
+                _three_turned(begin, pointer(none), 1, quads, pointer(panel), end, last - first, left)
 
 
 @outer
@@ -88,7 +89,7 @@ def along8(
     whole = -(-targets // ROWS) * ROWS
     starts, scratch = np.empty(whole, np.int64), lined_up(1, whole * wide, np.int32)
     for i in range(whole):
-        starts[i] = weight.ctypes.data + min(i, targets - 1) * weight.shape[1]
+        starts[i] = pointer(weight) + min(i, targets - 1) * weight.shape[1]
     panel = np.empty(weight.shape[1] * PANEL, np.uint8)
     mine, bytes_ = lined_up(2, targets * wide, np.float32), np.empty(targets * wide, np.uint8)
     next_bias, own_bias, rounded = stride(bias, 1, bias.shape[2]), own(bias, neurons), round_toward_zero()
@@ -104,19 +105,19 @@ def along8(
         end = min(long, column + wide)
         size = end - column
         runs, run = (1, targets * size) if size == long else (targets, size)
-        summed, fired, counted = scratch.ctypes.data, spikes.ctypes.data, placed(counts, 0, 0, 0, bytes_.ctypes.data)
-        factors, levels, lefts_u, lefts_v = factor.ctypes.data, threshold.ctypes.data, ku.ctypes.data, kv.ctypes.data
-        states_u, states_v = placed(u, 0, 0, 0, mine.ctypes.data), placed(v, 0, 0, 0, mine[1].ctypes.data)
+        summed, fired, counted = pointer(scratch), pointer(spikes), placed(counts, 0, 0, 0, pointer(bytes_))
+        factors, levels, lefts_u, lefts_v = pointer(factor), pointer(threshold), pointer(ku), pointer(kv)
+        states_u, states_v = placed(u, 0, 0, 0, pointer(mine)), placed(v, 0, 0, 0, pointer(mine) + 4 * mine.shape[1])
         tallies, states = counts.shape[0] > 0, v.shape[0] > 0
         for s in range(samples):
             for i in range(runs if states else 1):
                 begin32(
                     fresh, leaky, u, v, s, (part * targets + i) * long + column, run if states else runs * run, mine
                 )
-            biases = bias.ctypes.data + s * stride(bias, 0, bias.shape[1] * bias.shape[2])
+            biases = pointer(bias) + s * stride(bias, 0, bias.shape[1] * bias.shape[2])
             for t in range(steps):
                 if t == 0 or frames > 1:
-                    at = source.ctypes.data + ((s * frames + t) * parts + part) * deep * long
+                    at = pointer(source) + ((s * frames + t) * parts + part) * deep * long
                     _across(at, long, deep, column, end, starts, panel, targets, summed)
                 for i in range(runs):
                     begin = (part * targets + i) * long + column

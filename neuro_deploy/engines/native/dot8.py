@@ -22,6 +22,7 @@ from neuro_deploy.engines.native.kernels import (
     placed,
     stride,
 )
+from neuro_deploy.engines.native.llvm import pointer
 from neuro_deploy.engines.native.rows8 import begin as begin_rows
 from neuro_deploy.engines.native.rows8 import panels, sums
 from neuro_deploy.engines.native.tiles import FOUND, PANEL, QUAD, ROWS, packed
@@ -68,7 +69,7 @@ def sums8(
         row, target = job // columns * tall, job % columns * wide
         rows, end = min(tall, every - row), min(targets, target + wide)
         begin_rows(starts, source, places, row, rows, per)
-        panels(rows, starts, segments, quads, weight, target, end, out[row, target:].ctypes.data, targets)
+        panels(rows, starts, segments, quads, weight, target, end, pointer(out) + 4 * (row * targets + target), targets)
         job = next_job(turn)
 
 
@@ -129,12 +130,12 @@ def lif8(
         size, begin = here.size * (end - target), position * targets + target
         a, level = address(factor, begin, neurons), address(threshold, begin, neurons)
         lu, lv = address(ku, begin, neurons), address(kv, begin, neurons)
-        summed, fired = scratch.ctypes.data, spikes.ctypes.data + begin
-        counted = placed(counts, group * steps, begin, neurons, bytes_.ctypes.data)
+        summed, fired = pointer(scratch), pointer(spikes) + begin
+        counted = placed(counts, group * steps, begin, neurons, pointer(bytes_))
         for s in range(group * samples // groups, (group + 1) * samples // groups):
             begin32(fresh, leaky, u, v, s, begin, size, mine)
-            at_u = placed(u, s, begin, neurons, mine.ctypes.data)
-            at_v = placed(v, s, begin, neurons, mine[1].ctypes.data)
+            at_u = placed(u, s, begin, neurons, pointer(mine))
+            at_v = placed(v, s, begin, neurons, pointer(mine) + 4 * mine.shape[1])
             at_bias = address(bias, begin, neurons) + s * stride(bias, 0, bias.shape[1] * bias.shape[2])
             for t in range(steps):
                 some = t % at_once
@@ -214,13 +215,13 @@ def relay8(
         a, b, c = address(factor, begin, neurons), address(bias, begin, neurons), address(extra_factor, begin, neurons)
         lif_a, lif_c = address(lif_factor, begin, neurons), address(other_factor, begin, neurons)
         level, lu, lv = address(threshold, begin, neurons), address(ku, begin, neurons), address(kv, begin, neurons)
-        fired, tally = spikes.ctypes.data + begin, placed(lif_counts, 0, begin, neurons, bytes_.ctypes.data)
+        fired, tally = pointer(spikes) + begin, placed(lif_counts, 0, begin, neurons, pointer(bytes_))
         for s in range(samples):
             if spikes.shape[0]:
                 begin32(fresh, leaky, u, v, s, begin, size, mine)
             at_u, at_v = (
-                placed(u, s, begin, neurons, mine.ctypes.data),
-                placed(v, s, begin, neurons, mine[1].ctypes.data),
+                placed(u, s, begin, neurons, pointer(mine)),
+                placed(v, s, begin, neurons, pointer(mine) + 4 * mine.shape[1]),
             )
             at_bias = address(lif_bias, begin, neurons) + s * stride(lif_bias, 0, lif_bias.shape[1] * lif_bias.shape[2])
             for t in range(steps):
@@ -228,10 +229,10 @@ def relay8(
                 if some == 0 and (t == 0 or frames > 1):
                     many = min(at_once, frames - t) * here.size
                     begin_rows(starts, source, here, (s * frames + t) * here.size, many, per)
-                    sums(many, starts, segments, quads, weight, sparse, limit, 0, targets, scratch.ctypes.data)
-                x = scratch.ctypes.data + 4 * (some * size if frames > 1 else 0)
-                out = total.ctypes.data + 4 * at if total.shape[0] else rows.ctypes.data
-                counted = counts.ctypes.data + t * neurons + begin
+                    sums(many, starts, segments, quads, weight, sparse, limit, 0, targets, pointer(scratch))
+                x = pointer(scratch) + 4 * (some * size if frames > 1 else 0)
+                out = pointer(total) + 4 * at if total.shape[0] else pointer(rows)
+                counted = pointer(counts) + t * neurons + begin
                 more = entry_of(extra, s, t, begin, neurons)
                 if extra.shape[0] and entire:
                     send_sum_whole32(scratch, extra, size, same, x, a, b, out, counted, more, c)
@@ -244,7 +245,7 @@ def relay8(
                 if spikes.shape[0]:
                     arrives, by = out, lif_a
                     if other.shape[0]:
-                        arrives, by = rows[1].ctypes.data, rows[2].ctypes.data
+                        arrives, by = pointer(rows) + 4 * rows.shape[1], pointer(rows) + 8 * rows.shape[1]
                         at_other = entry_of(other, s, t, begin, neurons)
                         two_sums32(rows, other, size, 0, out, lif_a, arrives, at_other, lif_c)
                     one_step32(

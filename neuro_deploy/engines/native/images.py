@@ -7,7 +7,7 @@ from typing import Any
 import numpy.typing as npt
 
 from neuro_deploy.engines.native.compiling import inner, outer
-from neuro_deploy.engines.native.llvm import copy_bytes
+from neuro_deploy.engines.native.llvm import copy_bytes, pointer
 
 Array = npt.NDArray[Any]
 
@@ -64,8 +64,9 @@ def pad(first: int, last: int, values: Array, start: int, top: int, left: int, o
                 line[left + width :] = 0
                 every = 1 if channels == values.shape[3] else width
                 for x in range(every):
-                    source = values[image, y - top, x].ctypes.data + start
-                    copy_bytes(line[left + x].ctypes.data, source, width // every * channels)
+                    source = ((image * height + y - top) * width + x) * values.shape[3] + start
+                    to = ((image * out.shape[1] + y) * out.shape[2] + left + x) * channels
+                    copy_bytes(pointer(out) + to, pointer(values) + source, width // every * channels)
             else:
                 line[:] = 0
 
@@ -105,7 +106,8 @@ def beside(first: int, last: int, values: Array, start: int, at: int, channels: 
     """``out[:, at:at + channels] = values[:, start:start + channels]``, of one type, rows first to last - 1."""
     size, bytes_ = out.itemsize, channels * out.itemsize
     for row in range(first, last):
-        copy_bytes(out[row].ctypes.data + at * size, values[row].ctypes.data + start * size, bytes_)
+        to, source = pointer(out) + row * out.strides[0], pointer(values) + row * values.strides[0]
+        copy_bytes(to + at * size, source + start * size, bytes_)
 
 
 @outer

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from neuro_deploy.engines.native.compiling import compiled, inner, outer
+from neuro_deploy.engines.native.llvm import pointer
 from neuro_deploy.engines.native.vectors import (
     arrive32,
     copy32,
@@ -49,7 +50,7 @@ def block_of(values: Array, part: slice, neurons: int) -> Array:
 @compiled(inline="always")
 def address(values: Array, begin: int, neurons: int) -> int:
     """Of a block's part of values: (neurons,), or for one block if all blocks have the same."""
-    here: int = values.ctypes.data
+    here: int = pointer(values)
     return here + values.itemsize * begin if values.shape[-1] == neurons else here
 
 
@@ -84,7 +85,7 @@ def stride(values: Array, axis: int, each: int) -> int:
 @compiled(inline="always")
 def placed(values: Array, row: int, begin: int, neurons: int, mine: int) -> int:
     """Address of a block's part of a row of values, or that of memory of one's own if there are no rows."""
-    return values.ctypes.data + values.itemsize * (row * neurons + begin) if values.shape[0] else mine
+    return pointer(values) + values.itemsize * (row * neurons + begin) if values.shape[0] else mine
 
 
 @compiled(inline="always")
@@ -95,7 +96,7 @@ def lined_up(rows: int, wide: int, kind: Any) -> Array:
     """
     whole = -(-wide // LINE) * LINE
     held = np.empty(rows * whole + LINE, kind)
-    start = -held.ctypes.data % (4 * LINE) // 4
+    start = -pointer(held) % (4 * LINE) // 4
     return held[start : start + rows * whole].reshape(rows, whole)
 
 
@@ -103,7 +104,7 @@ def lined_up(rows: int, wide: int, kind: Any) -> Array:
 def entry_of(values: Array, s: int, t: int, begin: int, neurons: int) -> int:
     """Address of a block's part of values, (samples, T or 1, neurons)."""
     row = s * values.shape[1] + min(t, values.shape[1] - 1)
-    here: int = values.ctypes.data + values.itemsize * (row * neurons + begin)
+    here: int = pointer(values) + values.itemsize * (row * neurons + begin)
     return here
 
 
@@ -130,11 +131,11 @@ def keep32(
     """
     if kept_u.shape[0]:
         if leaky:
-            copy32(size, 0, u, kept_u.ctypes.data + 4 * at)
+            copy32(size, 0, u, pointer(kept_u) + 4 * at)
         else:
-            arrive32(like, size, alike, x, factor, kept_u.ctypes.data + 4 * at)
+            arrive32(like, size, alike, x, factor, pointer(kept_u) + 4 * at)
     if kept_v.shape[0]:
-        copy32(size, 0, v, kept_v.ctypes.data + 4 * at)
+        copy32(size, 0, v, pointer(kept_v) + 4 * at)
 
 
 @inner
@@ -203,12 +204,12 @@ def lif32(
             address(factor, begin, neurons), address(extra_factor, begin, neurons), address(threshold, begin, neurons),
         )  # fmt: skip
         lu, lv = address(ku, begin, neurons), address(kv, begin, neurons)
-        counted = placed(counts, 0, begin, neurons, bytes_.ctypes.data)
-        summed, one, fired = total.ctypes.data, ones.ctypes.data, spikes.ctypes.data + begin
+        counted = placed(counts, 0, begin, neurons, pointer(bytes_))
+        summed, one, fired = pointer(total), pointer(ones), pointer(spikes) + begin
         for s in range(samples):
             begin32(fresh, leaky, u, v, s, begin, size, mine)
-            at_u = placed(u, s, begin, neurons, mine.ctypes.data)
-            at_v = placed(v, s, begin, neurons, mine[1].ctypes.data)
+            at_u = placed(u, s, begin, neurons, pointer(mine))
+            at_v = placed(v, s, begin, neurons, pointer(mine) + 4 * mine.shape[1])
             at_bias = address(bias, begin, neurons) + s * stride(bias, 0, bias.shape[1] * bias.shape[2])
             for t in range(steps):
                 x = entry_of(arriving, s, t, begin, neurons)

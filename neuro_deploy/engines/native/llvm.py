@@ -57,3 +57,12 @@ def _copy(context: Any, build: ir.IRBuilder, _signature: Any, arguments: Any) ->
 
 copy_bytes: Any = intrinsic(lambda _typing, _to, _source, _size: (types.void(*[types.intp] * 3), _copy))
 """Copies bytes. Arguments: addresses of where to, and of what; how many."""
+
+
+def _pointer(context: Any, build: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
+    array = context.make_array(signature.args[0])(context, build, arguments[0])
+    return build.ptrtoint(array.data, LONG)
+
+
+pointer: Any = intrinsic(lambda _typing, array: (types.intp(array), _pointer))
+"""The address of an array's first number. ``ctypes.data`` counts references, for which threads wait for one another."""

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from neuro_deploy.engines.native.compiling import inner
 from neuro_deploy.engines.native.gathering import BLOCK, BLOCKS, FEW, USUAL, adder, list_spiking, spiking
+from neuro_deploy.engines.native.llvm import pointer
 from neuro_deploy.engines.native.tiles import LANES, PANEL, QUAD, ROWS, VECTORS, tile
 
 Array = npt.NDArray[Any]
@@ -24,15 +25,15 @@ def panels(
     count = segments.size
     for target in range(first, last, PANEL):
         left = last - target
-        panel = weight.ctypes.data + target * QUAD * quads * count
+        panel = pointer(weight) + target * QUAD * quads * count
         for row in range(0, rows, ROWS):
-            begin, end = starts.ctypes.data + 8 * row, out + 4 * (row * wide + target - first)
+            begin, end = pointer(starts) + 8 * row, out + 4 * (row * wide + target - first)
             if left <= LANES:
-                _one(begin, segments.ctypes.data, count, quads, panel, end, wide, left)
+                _one(begin, pointer(segments), count, quads, panel, end, wide, left)
             elif left <= 2 * LANES:
-                _two(begin, segments.ctypes.data, count, quads, panel, end, wide, left)
+                _two(begin, pointer(segments), count, quads, panel, end, wide, left)
             else:
-                _three(begin, segments.ctypes.data, count, quads, panel, end, wide, left)
+                _three(begin, pointer(segments), count, quads, panel, end, wide, left)
 
 
 @inner
@@ -61,11 +62,11 @@ def gather(rows: int, starts: Array, segments: Array, sparse: Array, first: int,
     sources, further = sparse.shape
     each, wide, listed = sources // segments.size, last - first, np.empty(sources + USUAL, np.int32)
     for row in range(rows):
-        to, spikes = listed.ctypes.data, 0
+        to, spikes = pointer(listed), 0
         for i in range(segments.size):
             spikes += list_spiking(starts[row] + segments[i], each, to + 4 * spikes, i * each)
         for target in range(first, last, BLOCKS * BLOCK):
-            left, weight = last - target, sparse.ctypes.data + target
+            left, weight = last - target, pointer(sparse) + target
             end = out + 4 * (row * wide + target - first)
             if left <= 2 * BLOCK:
                 _add_two(to, spikes, weight, further, end, left)
@@ -102,6 +103,6 @@ def begin(starts: Array, source: Array, places: Array, first: int, rows: int, pe
     """Addresses of rows, of which each frame has one a place; the last one is repeated to fill a tile."""
     for i in range(rows):
         frame, place = divmod(first + i, places.size)
-        starts[i] = source.ctypes.data + frame * per + places[place]
+        starts[i] = pointer(source) + frame * per + places[place]
     for i in range(rows, -(-rows // ROWS) * ROWS):
         starts[i] = starts[rows - 1]

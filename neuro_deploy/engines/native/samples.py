@@ -34,7 +34,8 @@ def fill(entering: np.ndarray, sequence: IntArray, counts: np.ndarray) -> None:
     samples, steps, *inner = entering.shape
     values = np.ascontiguousarray(sequence).reshape(samples * steps, inner[-1], -1)
     if 1 in values.shape[1:]:
-        np.copyto(entering.reshape(-1), values.reshape(-1), casting="unsafe")
+        bytes_ = values.view(np.uint8) if values.itemsize == entering.itemsize == 1 else values
+        np.copyto(entering.reshape(-1), bytes_.reshape(-1), casting="unsafe")
     else:
         share(enter, samples * steps, EACH * values.size, values, entering.reshape(samples * steps, -1, inner[-1]))
     share(tally, steps, values.size, entering.reshape(samples, steps, -1), counts)
