@@ -32,6 +32,14 @@ def unaligned(build: ir.IRBuilder, pointer: Value) -> Value:
     return value
 
 
+def spread(build: ir.IRBuilder, pointer: Value, lanes: int) -> Value:
+    """A vector of the one number that is there."""
+    value = unaligned(build, pointer)
+    nothing = ir.Constant(ir.VectorType(value.type, lanes), ir.Undefined)
+    order = ir.Constant(ir.VectorType(INT, lanes), None)
+    return build.shuffle_vector(build.insert_element(nothing, value, INT(0)), nothing, order)
+
+
 def splat(build: ir.IRBuilder, value: Value, lanes: int) -> Value:
     """A vector of one int32 in all lanes."""
     nothing = ir.Constant(ir.VectorType(INT, lanes), ir.Undefined)

@@ -11,8 +11,9 @@ is rounded toward zero, which is how x86's processors are told to round meanwhil
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 from llvmlite import ir
@@ -20,15 +21,17 @@ from numba import types
 from numba.core.registry import cpu_target
 from numba.extending import intrinsic
 
-from neuro_deploy.engines.native.llvm import BYTE, INT, LONG, Value, call, cgutils, splat, unaligned
+from neuro_deploy.engines.native.llvm import BYTE, INT, LONG, Value, call, cgutils, splat, spread, unaligned
 from neuro_deploy.numerics.registers import ACTIVATION_SHIFT, DECAY_UNITY
 
 WIDE = 16
 """Neurons at a time."""
 FLOAT, DOUBLE = ir.FloatType(), ir.DoubleType()
-FLOATS, BYTES, FLAGS = (ir.VectorType(kind, WIDE) for kind in (FLOAT, BYTE, ir.IntType(1)))
 UNIT, FULL = float(1 << ACTIVATION_SHIFT), float(DECAY_UNITY)
-X86 = cpu_target.target_context.codegen().magic_tuple()[0].startswith("x86")
+TARGET = cpu_target.target_context.codegen().magic_tuple()
+X86 = TARGET[0].startswith("x86")
+WIDEST = 64 if "+avx512bw" in TARGET[2].split(",") else WIDE
+"""Neurons at a time, where parameters are alike: with AVX-512 their flags fill a register of bytes."""
 SHARED = ("factor", "threshold", "ku", "kv")
 """Parameters that all neurons of a population have alike, as a rule."""
 TOWARD_ZERO = 0x6000
@@ -36,28 +39,37 @@ TOWARD_ZERO = 0x6000
 
 
 class Lanes:
-    """Some neurons: loads, stores and arithmetic of vectors. mask: those that there are, None for all.
+    """Some neurons: loads, stores and arithmetic of vectors.
 
-    at: the first one's place in arrays; first: in those of parameters.
+    at: the first one's place in arrays. mask: those that there are, None for all. alike: parameters that are the same.
     """
 
     def __init__(
-        self, build: ir.IRBuilder, pointers: dict[str, Value], at: Value, first: Value, mask: Value | None
+        self,
+        build: ir.IRBuilder,
+        pointers: dict[str, Value],
+        at: Value,
+        wide: int = WIDE,
+        mask: Value | None = None,
+        alike: Mapping[str, Value] = MappingProxyType({}),
     ) -> None:
-        self._build, self._pointers, self._at, self._first, self._mask = build, pointers, at, first, mask
+        self._build, self._pointers, self._at, self._wide, self._mask = build, pointers, at, wide, mask
+        self._alike = alike
+        self._floats, self._bytes = (ir.VectorType(kind, wide) for kind in (FLOAT, BYTE))
 
     def load(self, name: str) -> Value:
         """Those of an array, as float32."""
+        if name in self._alike:
+            return self._alike[name]
         raw = self._raw(name)
         kind = raw.type.element
         if kind in (FLOAT, DOUBLE):
-            return raw if kind == FLOAT else self._build.fptrunc(raw, FLOATS)
-        return self._build.uitofp(raw, FLOATS) if kind == BYTE else self._build.sitofp(raw, FLOATS)
+            return raw if kind == FLOAT else self._build.fptrunc(raw, self._floats)
+        return self._build.uitofp(raw, self._floats) if kind == BYTE else self._build.sitofp(raw, self._floats)
 
     def _raw(self, name: str) -> Value:
-        pointer = self._build.gep(self._pointers[name], [self._first if name in SHARED else self._at])
-        kind = ir.VectorType(self._pointers[name].type.pointee, WIDE)
-        pointer = self._build.bitcast(pointer, kind.as_pointer())
+        kind = ir.VectorType(self._pointers[name].type.pointee, self._wide)
+        pointer = self._build.bitcast(self._build.gep(self._pointers[name], [self._at]), kind.as_pointer())
         if self._mask is None:
             return unaligned(self._build, pointer)
         nothing = ir.Constant(kind, None)
@@ -74,11 +86,11 @@ class Lanes:
 
     def count(self, name: str, flags: Value) -> None:
         """Add 1 where a flag is set, in bytes."""
-        self.store(name, self._build.add(self._raw(name), self._build.zext(flags, BYTES)))
+        self.store(name, self._build.add(self._raw(name), self._build.zext(flags, self._bytes)))
 
     def bytes(self, flags: Value) -> Value:
         """0 or 1."""
-        return self._build.zext(flags, BYTES)
+        return self._build.zext(flags, self._bytes)
 
     def plus(self, *terms: Value) -> Value:
         """Sum."""
@@ -89,20 +101,20 @@ class Lanes:
 
     def times(self, a: Value, b: Value | float) -> Value:
         """Product."""
-        return self._build.fmul(a, _all(b) if isinstance(b, float) else b)
+        return self._build.fmul(a, self._all(b) if isinstance(b, float) else b)
 
     def sum_of_product(self, a: Value, b: Value | float, c: Value) -> Value:
         """``a b + c``, in one instruction where there is one: products are exact, so that it makes no difference."""
-        name = f"llvm.fmuladd.{_name(FLOATS)}"
-        return call(self._build, name, FLOATS, a, _all(b) if isinstance(b, float) else b, c)
+        name = f"llvm.fmuladd.{_name(self._floats)}"
+        return call(self._build, name, self._floats, a, self._all(b) if isinstance(b, float) else b, c)
 
     def floor(self, value: Value) -> Value:
         """Rounded down."""
-        return call(self._build, f"llvm.floor.{_name(FLOATS)}", FLOATS, value)
+        return call(self._build, f"llvm.floor.{_name(self._floats)}", self._floats, value)
 
     def trunc(self, value: Value) -> Value:
         """Rounded toward zero."""
-        return call(self._build, f"llvm.trunc.{_name(FLOATS)}", FLOATS, value)
+        return call(self._build, f"llvm.trunc.{_name(self._floats)}", self._floats, value)
 
     def above(self, a: Value, b: Value) -> Value:
         """Flags of a > b."""
@@ -110,11 +122,14 @@ class Lanes:
 
     def some(self, value: Value) -> Value:
         """Flags of what is not 0."""
-        return self._build.fcmp_ordered("!=", value, _all(0.0))
+        return self._build.fcmp_ordered("!=", value, self._all(0.0))
 
     def unless(self, flags: Value, value: Value) -> Value:
         """0 where a flag is set."""
-        return self._build.select(flags, _all(0.0), value)
+        return self._build.select(flags, self._all(0.0), value)
+
+    def _all(self, number: float) -> Value:
+        return ir.Constant(self._floats, [number] * self._wide)
 
     def decayed(self, x: Value, left: Value) -> Value:
         """``sgn(x) ((|x| 4096 left) >> 12)``, for x up to 2^23 and left, in 4096ths, up to 1.
@@ -129,13 +144,9 @@ class Lanes:
         return self.sum_of_product(high, self.times(left, FULL), self.trunc(self.times(rest, left)))
 
 
-def _all(number: float) -> Value:
-    return ir.Constant(FLOATS, [number] * WIDE)
-
-
 def _name(kind: Any) -> str:
     names = {FLOAT: "f32", DOUBLE: "f64", INT: "i32", BYTE: "i8"}
-    return f"v{WIDE}{names[kind.element]}"
+    return f"v{kind.count}{names[kind.element]}"
 
 
 def _loop(body: Callable[[Lanes], None], **kinds: Any) -> Any:
@@ -143,19 +154,22 @@ def _loop(body: Callable[[Lanes], None], **kinds: Any) -> Any:
 
     def code(context: Any, build: ir.IRBuilder, _signature: Any, arguments: Any) -> Any:
         neurons, alike, *addresses = arguments[-len(kinds) - 2 :]
-        each = build.select(build.icmp_signed("!=", alike, LONG(0)), LONG(0), LONG(1))
         pairs = zip(kinds.items(), addresses, strict=True)
         pointers = {name: build.inttoptr(address, kind.as_pointer()) for (name, kind), address in pairs}
-        count = build.sdiv(neurons, LONG(WIDE))
-        with cgutils.for_range(build, count, intp=LONG) as vectors:
-            at = build.mul(vectors.index, LONG(WIDE))
-            body(Lanes(build, pointers, at, build.mul(at, each), None))
-        done = build.mul(count, LONG(WIDE))
-        left = build.sub(neurons, done)
+        some = build.select(build.icmp_signed("!=", alike, LONG(0)), build.sdiv(neurons, LONG(WIDEST)), LONG(0))
+        with build.if_then(build.icmp_signed(">", some, LONG(0))):
+            same = {name: spread(build, pointers[name], WIDEST) for name in SHARED if name in kinds}
+            with cgutils.for_range(build, some, intp=LONG) as vectors:
+                body(Lanes(build, pointers, build.mul(vectors.index, LONG(WIDEST)), WIDEST, alike=same))
+        begin = build.mul(some, LONG(WIDEST))
+        with cgutils.for_range(build, build.sdiv(build.sub(neurons, begin), LONG(WIDE)), intp=LONG) as vectors:
+            body(Lanes(build, pointers, build.add(begin, build.mul(vectors.index, LONG(WIDE)))))
+        left = build.srem(build.sub(neurons, begin), LONG(WIDE))
         with build.if_then(build.icmp_signed(">", left, LONG(0))):
             order = ir.Constant(ir.VectorType(INT, WIDE), list(range(WIDE)))
             every = splat(build, build.trunc(left, INT), WIDE)
-            body(Lanes(build, pointers, done, build.mul(done, each), build.icmp_signed("<", order, every)))
+            mask = build.icmp_signed("<", order, every)
+            body(Lanes(build, pointers, build.sub(neurons, left), mask=mask))
         return context.get_dummy_value()
 
     return code
@@ -172,6 +186,13 @@ def _arriving(n: Lanes, *, whole: bool) -> Value:
     return product if whole else n.floor(product)
 
 
+def _charged(n: Lanes, left: Value, *, whole: bool) -> Value:
+    """left, and 64 times what arrives."""
+    if whole:
+        return n.sum_of_product(n.load("x"), n.times(n.load("factor"), UNIT), left)
+    return n.sum_of_product(_arriving(n, whole=False), UNIT, left)
+
+
 def _fire(n: Lanes, new: Value) -> None:
     fires = n.above(new, n.load("threshold"))
     n.store("v", n.unless(fires, new))
@@ -181,11 +202,11 @@ def _fire(n: Lanes, new: Value) -> None:
 
 def _plain(n: Lanes, *, whole: bool) -> None:
     left = n.plus(n.decayed(n.load("v"), n.load("kv")), n.load("bias"))
-    _fire(n, n.sum_of_product(_arriving(n, whole=whole), UNIT, left))
+    _fire(n, _charged(n, left, whole=whole))
 
 
 def _leaky(n: Lanes, *, whole: bool) -> None:
-    u = n.sum_of_product(_arriving(n, whole=whole), UNIT, n.decayed(n.load("u"), n.load("ku")))
+    u = _charged(n, n.decayed(n.load("u"), n.load("ku")), whole=whole)
     n.store("u", u)
     _fire(n, n.plus(n.decayed(n.load("v"), n.load("kv")), n.load("bias"), u))
 
@@ -244,7 +265,7 @@ def _firing(body: Callable[..., None], *, whole: bool, leaky: bool) -> Any:
 fire_plain, fire_whole = (_firing(_plain, whole=whole, leaky=False) for whole in (False, True))
 """A timestep of n neurons without u; of whole factors.
 
-Arguments: an array of x's type; n; whether SHARED are alike: then WIDE of each are enough; addresses of x, factor,
+Arguments: an array of x's type; n; whether SHARED are alike; addresses of x, factor,
 bias, threshold, kv (what is left of 1), v, spikes, counts.
 """
 fire_leaky, fire_leaky_whole = (_firing(_leaky, whole=whole, leaky=True) for whole in (False, True))
