@@ -186,7 +186,7 @@ def lif32(
     width: neurons in a block. arriving: (samples, T or 1, neurons), whole numbers of any type. extra: like arriving,
     or no samples; a_in is ``floor(factor arriving) + floor(extra_factor extra)``. factor, extra_factor, threshold:
     (neurons,). bias: (samples or 1, T or 1, neurons). ku, kv: (neurons,), what the decays leave, of 1. All of these may
-    hold one block's values, where all blocks have the same. whole: factors are whole numbers. alike: thresholds, ku, kv
+    hold one block's values, where all blocks have the same. whole: factors are whole numbers. alike: ku, kv
     and, without extra, factors are the same for all. fresh: states are 0 before. u, v: (samples, neurons), states
     before and after; no samples: they are not wanted. spikes: (samples, T, neurons), uint8, out. counts: (T, neurons),
     uint8, added to; no timesteps: not wanted. kept_u, kept_v: like spikes, float32, or with no samples. All else

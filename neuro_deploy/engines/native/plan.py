@@ -111,7 +111,7 @@ class Step:
     def alike(self) -> bool:
         """Whether all neurons have the same of ``vectors.SHARED``."""
         made = self.neurons
-        return all(bool(np.all(values == values[0])) for values in (self.factor, made.threshold, made.ku, made.kv))
+        return all(bool(np.all(values == values[0])) for values in (self.factor, made.ku, made.kv))
 
     @property
     def jobs(self) -> int:

@@ -32,7 +32,7 @@ TARGET = cpu_target.target_context.codegen().magic_tuple()
 X86 = TARGET[0].startswith("x86")
 WIDEST = 64 if "+avx512bw" in TARGET[2].split(",") else WIDE
 """Neurons at a time, where parameters are alike: with AVX-512 their flags fill a register of bytes."""
-SHARED = ("factor", "threshold", "ku", "kv")
+SHARED = ("factor", "ku", "kv")
 """Parameters that all neurons of a population have alike, as a rule."""
 TOWARD_ZERO = 0x6000
 """Bits of x86's MXCSR."""
