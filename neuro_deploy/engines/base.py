@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import chain
 from typing import Any, Protocol
 
 import numpy as np
@@ -213,7 +214,11 @@ def counts_of(spikes: npt.NDArray[Any], shape: tuple[int, ...]) -> IntArray:
 
 def run_whole(engine: Engine, network: FixedNetwork, inputs: IntArray, record: Collection[str] = ()) -> RunResult:
     """Run a network on an engine, which sees it separated; the result speaks of the whole populations."""
-    result = engine.run(network.separated, inputs, record)
+    return as_whole(network, engine.run(network.separated, inputs, record))
+
+
+def as_whole(network: FixedNetwork, result: RunResult) -> RunResult:
+    """What a result of the separated network says of the whole populations."""
     if network.separated is network:
         return result
     parts = parts_of(network, result.counts)
@@ -233,30 +238,43 @@ def _whole_counts(network: FixedNetwork, counts: Counts, parts: Sequence[str]) -
     return whole
 
 
-def merge(results: Sequence[RunResult]) -> RunResult:
-    """One result from those of consecutive batches."""
-    first = results[0]
-    if len(results) == 1:
+def merge(results: Iterable[RunResult]) -> RunResult:
+    """One result from those of consecutive batches, which are let go of as they come, but for what was recorded.
+
+    A batch that tells no counts of a population has them in a later one's.
+    """
+    rest = iter(results)
+    first = next(rest)
+    second = next(rest, None)
+    if second is None:
         return first
-
-    def joined(what: str) -> dict[str, Any]:
-        return {name: np.concatenate([getattr(r, what)[name] for r in results]) for name in getattr(first, what)}
-
+    samples, outputs, counts = 0, [], dict[str, npt.NDArray[Any]]()
+    kept: dict[str, dict[str, list[npt.NDArray[Any]]]] = {what: {} for what in RECORDABLE}
+    for result in chain((first, second), rest):
+        samples += result.samples
+        outputs.append(result.outputs)
+        for name in result.counts:
+            counts[name] = _added(counts.get(name), result.counts.array(name), samples)
+        for what, each in kept.items():
+            for name, array in getattr(result, what).items():
+                each.setdefault(name, []).append(array)
+        first = second = result  # nothing else holds an earlier one
     return RunResult(
         engine=first.engine,
-        samples=sum(r.samples for r in results),
+        samples=samples,
         timesteps=first.timesteps,
-        outputs=np.concatenate([r.outputs for r in results]),
-        counts=Counts({name: partial(_added_counts, results, name) for name in first.counts}),
-        spikes=joined("spikes"),
-        u=joined("u"),
-        v=joined("v"),
+        outputs=np.concatenate(outputs),
+        counts=Counts({name: partial(np.asarray, array) for name, array in counts.items()}),
+        **{what: {name: np.concatenate(arrays) for name, arrays in each.items()} for what, each in kept.items()},
     )
 
 
-def _added_counts(results: Sequence[RunResult], name: str) -> npt.NDArray[Any]:
-    """In 32 bits, which hold the samples of any run."""
-    total: npt.NDArray[Any] = np.add(*(result.counts.array(name) for result in results[:2]), dtype=np.int32)
-    for result in results[2:]:
-        total += result.counts.array(name)
+def _added(total: npt.NDArray[Any] | None, more: npt.NDArray[Any], samples: int) -> npt.NDArray[Any]:
+    """Counts added up, as narrow as so many samples need. total: of batches before, its memory is used again."""
+    kind = np.min_scalar_type(samples)
+    if total is None:
+        return more.astype(kind)
+    if total.dtype != kind:
+        total = total.astype(kind)
+    np.add(total, more, out=total, casting="unsafe")
     return total

@@ -55,7 +55,7 @@ class Engine:
         delayed = any(projection.max_delay for projection in network.projections)
         chunks = [inputs[i : i + 1] for i in range(len(inputs))] if delayed else [inputs]
         deadline = time.monotonic() + self.time_limit
-        return merge([self._run(network, chunk, record, deadline) for chunk in chunks])
+        return merge(self._run(network, chunk, record, deadline) for chunk in chunks)
 
     def _run(self, network: FixedNetwork, inputs: IntArray, record: Collection[str], deadline: float) -> RunResult:
         sequence = as_sequence(network, inputs)

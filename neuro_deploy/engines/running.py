@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import numpy.typing as npt
 
-from neuro_deploy.engines.base import RECORDABLE, RunResult, get_engine, merge, run_whole
+from neuro_deploy.engines.base import RECORDABLE, RunResult, as_whole, get_engine, merge
 from neuro_deploy.engines.floats import run_floats
 from neuro_deploy.errors import UsageError
 from neuro_deploy.network import FixedNetwork, Network
@@ -41,9 +41,11 @@ def run(
     inputs = network.encode(x)
     most = runner.batch(network) or len(inputs)
     size = -(-len(inputs) // -(-len(inputs) // most)) if len(inputs) else 1
-    results = []
-    for start in range(0, len(inputs), size):
-        progress(f"running on {engine}", start, len(inputs))
-        results.append(run_whole(runner, network, inputs[start : start + size], record))
-    progress(f"running on {engine}", len(inputs), len(inputs))
-    return merge(results)
+
+    def batches() -> Iterator[RunResult]:
+        for start in range(0, len(inputs), size):
+            progress(f"running on {engine}", start, len(inputs))
+            yield runner.run(network.separated, inputs[start : start + size], record)
+        progress(f"running on {engine}", len(inputs), len(inputs))
+
+    return as_whole(network, merge(batches()))

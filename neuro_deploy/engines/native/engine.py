@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import numpy as np
@@ -62,16 +62,19 @@ class Engine:
             tapes = made.tapes.setdefault(inputs.shape, Tapes())
             if tapes.free or tapes.made < MOST:
                 return self._again(network, made, tapes, inputs)
+        return merge(self._parts(network, made, inputs, record, samples, steps))
+
+    def _parts(
+        self, network: FixedNetwork, made: Plan, inputs: IntArray, record: Collection[str], samples: int, steps: int
+    ) -> Iterator[RunResult]:
+        """Some samples and timesteps at a time; counts of as many samples as bytes hold come together."""
         parts = [inputs[start : start + samples] for start in range(0, len(inputs), samples)]
         together = max(1, MOST_SAMPLES // samples)
-        results = []
         for first in range(0, len(parts), together):
             some = parts[first : first + together]
             counts: dict[str, np.ndarray] | None = {} if len(some) > 1 else None
             for part in some:
-                run = Run(network, made, part, record, steps, counts)
-                results.append(run.result(last=part is some[-1]))
-        return merge(results)
+                yield Run(network, made, part, record, steps, counts).result(last=part is some[-1])
 
     def _notes(self, network: FixedNetwork, record: Collection[str]) -> bool:
         """Whether a run's calls can be noted."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from neuro_deploy.engines.base import RECORDABLE, Recorder, RunResult, as_sequence
+from neuro_deploy.engines.base import RECORDABLE, Counts, Recorder, RunResult, as_sequence
 from neuro_deploy.engines.native import dot8, kernels
 from neuro_deploy.engines.native.arriving import NOTHING, Arrivals, flat
 from neuro_deploy.engines.native.fusion import Fused
@@ -75,7 +76,7 @@ class Run(Arrivals):
         return None
 
     def result(self, *, last: bool = True) -> RunResult:
-        """Compute what is not computed yet. last: whether it tells the counts; else they count as 0."""
+        """Compute what is not computed yet. last: whether it tells the counts; else a later run does."""
         steps = self.network.timesteps
         for start in range(0, 0 if self.noting else steps, self.at_once):
             self._some(start, min(steps, start + self.at_once))
@@ -84,16 +85,16 @@ class Run(Arrivals):
             arrays = {
                 what: from_inner(self.kept[name, what], shape) for what in RECORDABLE if (name, what) in self.kept
             }
-            self.recorder.add(step.population, arrays, self._told(step.population, last))
+            self.recorder.add(step.population, arrays, self._told(step.population))
         if self.network.encoding.mode != "bias":
             entry = self.network.population(self.network.entry)
-            self.recorder.counted(entry, self._told(entry, last))
+            self.recorder.counted(entry, self._told(entry))
         self.plan.spare.append(self.buffers)
-        return self.recorder.result()
+        made = self.recorder.result()
+        return made if last else replace(made, counts=Counts({}))
 
-    def _told(self, population: FixedPopulation, last: bool) -> Callable[[], np.ndarray]:
-        counts = self.counts[population.name] if last else np.zeros((1, population.neurons), np.uint8)
-        return told(self.network, population, counts)
+    def _told(self, population: FixedPopulation) -> Callable[[], np.ndarray]:
+        return told(self.network, population, self.counts[population.name])
 
     def _some(self, start: int, stop: int) -> None:
         """Timesteps start to stop - 1 of all populations."""
