@@ -1,0 +1,125 @@
+"""Relays that are computed with the neurons that they feed, and decays at the ends of their range."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from helpers import assert_same_run
+from hypothesis import given
+from hypothesis import strategies as st
+
+from neuro_deploy.engines import get_engine
+from neuro_deploy.engines.base import RunResult
+from neuro_deploy.engines.native import kernels
+from neuro_deploy.engines.native.plan import plan
+from neuro_deploy.network import FixedNetwork, FixedPopulation, FixedProjection
+from neuro_deploy.network.encoding import SpikeEncoding
+from neuro_deploy.network.geometry import Geometry
+from neuro_deploy.numerics.registers import DECAY_UNITY, NEVER, STATE_LIMIT
+
+IMAGE, STATE = (7, 3, 4), (5, 3, 4)
+SIZE = 60
+
+
+def residual(rng: np.random.Generator, *, extra: bool, other: bool, shared: bool, timesteps: int) -> FixedNetwork:
+    """input -> sum, a relay -> fed, neurons -> readout.
+
+    extra: sum adds what another relay sends. other: fed adds it too. shared: more neurons read sum.
+    """
+    populations = [
+        FixedPopulation("input", "input", IMAGE),
+        FixedPopulation("skip", "relay", STATE, rng.integers(-9, 10, SIZE), np.asarray(NEVER)),
+        FixedPopulation("sum", "relay", STATE, rng.integers(-9, 10, SIZE), np.asarray(NEVER)),
+    ]
+    levels = rng.integers(5, 60, SIZE) if rng.random() < 0.5 else np.asarray(25)
+    for name in ("fed", "more"):
+        decay = np.asarray(int(rng.choice([4096, 2048, 1])))
+        populations.append(FixedPopulation(name, "lif", STATE, rng.integers(-9, 10, SIZE), levels, decay, decay))
+    populations.append(FixedPopulation("readout", "readout", (4,)))
+    shapes = {population.name: population.shape for population in populations}
+
+    def even(*shape: int) -> np.ndarray:
+        return 2 * rng.integers(-20, 21, shape)
+
+    def to(source: str, target: str, kind: str, weight: np.ndarray, exponent: int = 0) -> FixedProjection:
+        axis = "channel" if kind == "axial" else None
+        geometry = Geometry(kind, shapes[source], shapes[target], axis=axis)  # type: ignore[arg-type]
+        return FixedProjection(source, target, weight, geometry=geometry, weight_exp=exponent)
+
+    one = [np.asarray(2), even(SIZE)]
+    projections = [
+        to("input", "skip", "axial", even(5, 7)),
+        to("input", "sum", "axial", even(5, 7), int(rng.integers(-1, 2))),
+        *([to("skip", "sum", "one-to-one", np.asarray(2), -1)] if extra else []),
+        to("sum", "fed", "one-to-one", one[rng.integers(2)], int(rng.integers(-4, 1))),
+        *([to("skip", "fed", "one-to-one", one[rng.integers(2)], int(rng.integers(-4, 1)))] if other else []),
+        to("sum" if shared else "skip", "more", "one-to-one", np.asarray(2), -1),
+        to("fed", "readout", "dense", even(4, SIZE)),
+        to("more", "readout", "dense", even(4, SIZE)),
+    ]
+    return FixedNetwork(tuple(populations), tuple(projections), timesteps, SpikeEncoding(IMAGE))
+
+
+@given(
+    extra=st.booleans(),
+    other=st.booleans(),
+    shared=st.booleans(),
+    timesteps=st.sampled_from([1, 3, 9]),
+    samples=st.sampled_from([1, 3]),
+    still=st.booleans(),
+    seed=st.integers(0, 999),
+)
+def test_relays_and_the_neurons_they_feed_are_exact_together(
+    extra: bool, other: bool, shared: bool, timesteps: int, samples: int, still: bool, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    network = residual(rng, extra=extra, other=other, shared=shared, timesteps=timesteps)
+    shape = (samples, *IMAGE) if still else (samples, timesteps, *IMAGE)
+    native = get_engine("native")
+    if any(row["kernel"] == "dot8" for row in native.explain(network)):  # type: ignore[attr-defined]
+        assert "sum" in plan(network, "cpu", None).pairs
+    for _ in range(3):  # the second is the first one's calls again
+        x = network.encode((rng.random(shape) < rng.choice([0.05, 0.5])).astype(np.int64))
+        want = get_engine("reference").run(network, x)
+        same(want, native.run(network, x))
+        same(want, get_engine("native", memory=1).run(network, x))  # few samples and timesteps at a time
+    record = ("spikes", "u", "v")
+    assert_same_run(get_engine("reference").run(network, x, record), native.run(network, x, record))
+
+
+def same(want: RunResult, got: RunResult) -> None:
+    """Outputs and counts are equal."""
+    np.testing.assert_array_equal(want.outputs, got.outputs)
+    assert set(want.counts) == set(got.counts)
+    for name in want.counts:
+        np.testing.assert_array_equal(want.counts[name], got.counts[name], name)
+
+
+@pytest.mark.parametrize("alike", [True, False])
+@pytest.mark.parametrize("leaky", [True, False])
+@given(seed=st.integers(0, 2**32 - 1), neurons=st.sampled_from([1, 15, 64, 65, 208, 1024]))
+def test_decays_are_exact_up_to_the_largest_states(leaky: bool, alike: bool, seed: int, neurons: int) -> None:
+    rng = np.random.default_rng(seed)
+    before = np.where(
+        rng.random((2, neurons)) < 0.5,
+        rng.integers(1 - STATE_LIMIT, STATE_LIMIT, (2, neurons)),
+        rng.choice([-1, 1], (2, neurons)) * (STATE_LIMIT - rng.integers(1, 5000, (2, neurons))),
+    )
+    left = rng.integers(0, DECAY_UNITY + 1, (2, 1 if alike else neurons)) * np.ones((2, neurons), np.int64)
+    if leaky:  # u enters v: one of the two is all there is
+        before[rng.integers(2)] = 0
+    u, v = before.astype(np.float32)[:, None].copy()
+    one, nothing = np.ones(neurons, np.float32), np.empty((0, 0, 0), np.float32)
+    spikes, counts = np.empty((1, 1, neurons), np.uint8), np.zeros((1, neurons), np.uint8)
+    share = left.astype(np.float32) / DECAY_UNITY
+    kernels.lif32(
+        *(np.zeros(1, np.int64), 1, neurons, np.zeros((1, 1, neurons), np.int32), one, nothing, one),
+        *(np.zeros((1, 1, neurons), np.float32), one * 2 * STATE_LIMIT, *share, leaky, True, alike, False),
+        *(u, v, spikes, counts, nothing, nothing),
+    )
+    want = np.sign(before) * (np.abs(before) * left >> 12)
+    np.testing.assert_array_equal(v[0], want[1] + want[0] * leaky)
+    if leaky:
+        np.testing.assert_array_equal(u[0], want[0])
+    assert not spikes.any()
+    assert not counts.any()
