@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from helpers import FIELDS, assert_same_run
@@ -96,3 +98,34 @@ def test_every_kernel_is_exact_at_the_edges(kernel: str, data: st.DataObject) ->
     encoded = made.encode(x)
     want = run_whole(get_engine("reference"), made, encoded, FIELDS)
     assert_same_run(want, run_whole(get_engine("native", kernel=kernel), made, encoded, FIELDS))
+
+
+@pytest.mark.parametrize("exponent", [-3, 0, 2])
+@pytest.mark.parametrize("decays", [(4096, 2048), (1, 4095)])
+@pytest.mark.parametrize("axis", ["channel", "height", "width", "space", None])
+def test_neurons_that_are_computed_with_their_product_are_exact(
+    axis: str | None, decays: tuple[int, int], exponent: int
+) -> None:
+    rng = np.random.default_rng(5)
+    source, targets = (30, 1 if axis == "space" else 4, 5), 6
+    targets_of = {
+        "channel": ((targets, 4, 5), 30),
+        "height": ((30, targets, 5), 4),
+        "width": ((30, 4, targets), 5),
+        "space": ((30, 1, targets), 5),
+        None: ((90,), 30 * 4 * 5),
+    }
+    target, length = targets_of[axis]
+    kind = "axial" if axis else "dense"
+    geometry = Geometry(kind, source, target, axis=axis)  # type: ignore[arg-type]
+    weight = 2 * rng.integers(-20, 21, (target[0] if axis is None else targets, length))
+    made = network(geometry, weight, 1, threshold=7, v_decay=decays[1], exponent=exponent)
+    made = replace(made, populations=tuple(replace(p, u_decay=np.asarray(decays[0])) for p in made.populations))
+    for density in (0.05, 0.6):
+        encoded = made.encode((rng.random((2, made.timesteps, *source)) < density).astype(np.int64))
+        want = run_whole(get_engine("reference"), made, encoded, FIELDS)
+        assert_same_run(want, run_whole(get_engine("native"), made, encoded, FIELDS))
+        for samples in (1, 2):
+            want = run_whole(get_engine("reference"), made, encoded[:samples])
+            got = run_whole(get_engine("native"), made, encoded[:samples])
+            assert_same_run(want, got)

@@ -86,9 +86,9 @@ def along8(
     targets, columns = weight.shape[0], -(-long // wide)
     kept = kept_u.shape[0] or kept_v.shape[0]
     frames = source.size // (parts * deep * long * samples)
-    whole = -(-targets // ROWS) * ROWS
-    starts, scratch = np.empty(whole, np.int64), lined_up(1, whole * wide, np.int32)
-    for i in range(whole):
+    tall = -(-targets // ROWS) * ROWS
+    starts, scratch = np.empty(tall, np.int64), lined_up(1, tall * wide, np.int32)
+    for i in range(tall):
         starts[i] = pointer(weight) + min(i, targets - 1) * weight.shape[1]
     panel = np.empty(weight.shape[1] * PANEL, np.uint8)
     mine, bytes_ = lined_up(2, targets * wide, np.float32), np.empty(targets * wide, np.uint8)
