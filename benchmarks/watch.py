@@ -13,7 +13,7 @@ from unittest import mock
 
 import numpy as np
 
-from neuro_deploy.engines.native import Engine, products, run
+from neuro_deploy.engines.native import Engine, arriving, products, run
 from neuro_deploy.engines.native.fusion import Fused
 from neuro_deploy.engines.native.products import Product
 
@@ -93,8 +93,10 @@ def _clocks(watch: Watch) -> Iterator[None]:
         loop, some = what.loop.__name__, made.samples * min(made.at_once, made.network.timesteps)
         both = loop == "relay8" and rest[-2].size > 0
         kind = f"{_kind(what.product)} with {TOGETHER[loop]}{', neurons' * both}, {what.product.kernel}"
-        macs = _macs(what.product, made.samples if made._static(what.product) else some)
-        watch.add(kind, time.perf_counter() - start, macs, (1 + both) * some * math.prod(what.product.target))
+        static = made._static(what.product)
+        macs = _macs(what.product, made.samples if static else some)
+        updates = made.samples if static and loop == "relay8" else (1 + both) * some
+        watch.add(kind, time.perf_counter() - start, macs, updates * math.prod(what.product.target))
 
     def clocked(original: Callable[..., None]) -> Callable[..., None]:
         def loop_of(loop: Any, jobs: int, operations: int, *arguments: Any) -> None:
@@ -113,7 +115,7 @@ def _clocks(watch: Watch) -> Iterator[None]:
         stack.enter_context(mock.patch.object(Engine, "_notes", return_value=False))  # a tape has its own
         stack.enter_context(mock.patch.object(Product, "sums", sums))
         stack.enter_context(mock.patch.object(run.Run, "_fused", fused))
-        for module in (products, run):
-            for name in ("share", "deal"):
+        for module in (products, arriving, run):
+            for name in {"share", "deal"} & {*vars(module)}:
                 stack.enter_context(mock.patch.object(module, name, clocked(vars(module)[name])))
         yield

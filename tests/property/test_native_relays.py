@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from helpers import assert_same_run
@@ -19,20 +21,31 @@ from neuro_deploy.numerics.registers import DECAY_UNITY, NEVER, STATE_LIMIT
 
 IMAGE, STATE = (7, 3, 4), (5, 3, 4)
 SIZE = 60
+READ = ("fed", "more", "mixed", "part", "echo")
 
 
 def residual(rng: np.random.Generator, *, extra: bool, other: bool, shared: bool, timesteps: int) -> FixedNetwork:
     """input -> sum, a relay -> fed, neurons -> readout.
 
-    extra: sum adds what another relay sends. other: fed adds it too. shared: more neurons read sum.
+    extra: sum adds what another relay sends. other: fed adds it too. shared: more neurons read sum. Beside them: neurons
+    fed by a window of sum's channels, by the input one to one, and by a relay and neurons side by side.
     """
     populations = [
         FixedPopulation("input", "input", IMAGE),
         FixedPopulation("skip", "relay", STATE, rng.integers(-9, 10, SIZE), np.asarray(NEVER)),
         FixedPopulation("sum", "relay", STATE, rng.integers(-9, 10, SIZE), np.asarray(NEVER)),
     ]
+    small = [
+        ("low", "relay", (2, 3, 4)),
+        ("high", "lif", (3, 3, 4)),
+        ("part", "lif", (3, 3, 4)),
+        ("echo", "lif", IMAGE),
+    ]
+    for name, kind, shape in small:
+        level = np.asarray(NEVER if kind == "relay" else 15)
+        populations.append(FixedPopulation(name, kind, shape, rng.integers(-9, 10, int(np.prod(shape))), level))
     levels = rng.integers(5, 60, SIZE) if rng.random() < 0.5 else np.asarray(25)
-    for name in ("fed", "more"):
+    for name in ("fed", "more", "mixed"):
         decay = np.asarray(int(rng.choice([4096, 2048, 1])))
         populations.append(FixedPopulation(name, "lif", STATE, rng.integers(-9, 10, SIZE), levels, decay, decay))
     populations.append(FixedPopulation("readout", "readout", (4,)))
@@ -41,9 +54,11 @@ def residual(rng: np.random.Generator, *, extra: bool, other: bool, shared: bool
     def even(*shape: int) -> np.ndarray:
         return 2 * rng.integers(-20, 21, shape)
 
-    def to(source: str, target: str, kind: str, weight: np.ndarray, exponent: int = 0) -> FixedProjection:
+    def to(
+        source: str, target: str, kind: str, weight: np.ndarray, exponent: int = 0, **windows: tuple[int, int]
+    ) -> FixedProjection:
         axis = "channel" if kind == "axial" else None
-        geometry = Geometry(kind, shapes[source], shapes[target], axis=axis)  # type: ignore[arg-type]
+        geometry = Geometry(kind, shapes[source], shapes[target], axis=axis, **windows)  # type: ignore[arg-type]
         return FixedProjection(source, target, weight, geometry=geometry, weight_exp=exponent)
 
     one = [np.asarray(2), even(SIZE)]
@@ -54,8 +69,13 @@ def residual(rng: np.random.Generator, *, extra: bool, other: bool, shared: bool
         to("sum", "fed", "one-to-one", one[rng.integers(2)], int(rng.integers(-4, 1))),
         *([to("skip", "fed", "one-to-one", one[rng.integers(2)], int(rng.integers(-4, 1)))] if other else []),
         to("sum" if shared else "skip", "more", "one-to-one", np.asarray(2), -1),
-        to("fed", "readout", "dense", even(4, SIZE)),
-        to("more", "readout", "dense", even(4, SIZE)),
+        to("input", "low", "axial", even(2, 7)),
+        to("input", "high", "axial", even(3, 7)),
+        to("sum", "part", "one-to-one", np.asarray(2), -1, source_channels=(1, 4)),
+        to("input", "echo", "one-to-one", np.asarray(20)),
+        to("low", "mixed", "one-to-one", np.asarray(2), target_channels=(0, 2)),
+        to("high", "mixed", "one-to-one", np.asarray(40), target_channels=(2, 5)),
+        *(to(name, "readout", "dense", even(4, int(np.prod(shapes[name])))) for name in READ),
     ]
     return FixedNetwork(tuple(populations), tuple(projections), timesteps, SpikeEncoding(IMAGE))
 
@@ -82,9 +102,32 @@ def test_relays_and_the_neurons_they_feed_are_exact_together(
         x = network.encode((rng.random(shape) < rng.choice([0.05, 0.5])).astype(np.int64))
         want = get_engine("reference").run(network, x)
         same(want, native.run(network, x))
-        same(want, get_engine("native", memory=1).run(network, x))  # few samples and timesteps at a time
+        for most in (1, 24 * 84 * 12):  # timesteps by fours, of one sample or of all
+            same(want, get_engine("native", memory=most).run(network, x))
     record = ("spikes", "u", "v")
     assert_same_run(get_engine("reference").run(network, x, record), native.run(network, x, record))
+
+
+def test_a_run_of_samples_that_stand_still_is_not_that_of_others() -> None:
+    rng = np.random.default_rng(0)
+    network = residual(rng, extra=True, other=True, shared=True, timesteps=5)
+    x = network.encode((rng.random((2, 5, *IMAGE)) < 0.3).astype(np.int64))
+    for samples in (np.broadcast_to(x[:, :1], x.shape), x):
+        same(get_engine("reference").run(network, samples), get_engine("native").run(network, samples))
+
+
+def test_threads_may_run_one_network_at_once() -> None:
+    rng = np.random.default_rng(0)
+    network = residual(rng, extra=True, other=True, shared=True, timesteps=5)
+    samples = [network.encode((rng.random((2, 5, *IMAGE)) < 0.3).astype(np.int64)) for _ in range(4)]
+    wanted = [get_engine("reference").run(network, x) for x in samples]
+
+    def run(index: int) -> None:
+        for _ in range(50):
+            same(wanted[index], get_engine("native").run(network, samples[index]))
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(run, range(4)))
 
 
 def same(want: RunResult, got: RunResult) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from neuro_deploy.engines.base import as_sequence
-from neuro_deploy.engines.native import kernels
+from neuro_deploy.engines.native import adding
 from neuro_deploy.engines.native.buffers import Buffers
 from neuro_deploy.engines.native.plan import Plan, Step
 from neuro_deploy.engines.native.products import Product, side_by_side
@@ -89,7 +89,7 @@ class Arrivals:
             positions = len(intake.factor)
             rows = total.reshape(self.samples * length, positions, -1)
             x = part.reshape(-1, positions, intake.stop - intake.start)
-            share(kernels.add_up, len(rows), EACH * x.size, rows, intake.start, intake.stop, x, intake.factor, starts)
+            share(adding.add_up, len(rows), EACH * x.size, rows, intake.start, intake.stop, x, intake.factor, starts)
             starts = False
             if not (product in self.still or product.projection.geometry.kind == "one-to-one"):
                 self.buffers.give(x)

@@ -4,7 +4,7 @@
               for processors that multiply bytes, and often together with the neurons that it feeds
     int8      the same by torch
     gather    adds up the weights of those that spike. Proof: |sum| < 2^31. Products of dot8 whose sums fit in 16 bits
-              do so by themselves while few of their sources spike, some rows at a time (``fusion.gathered``)
+              do so by themselves while few of their sources spike, some rows at a time (``gathering``)
     float32   whole numbers in floating point. Proof: the sum of all magnitudes stays below 2^24
     float64   the same, below 2^53
 

@@ -195,19 +195,19 @@ def relay8(
     spikes: Array,
     lif_counts: Array,
 ) -> None:
-    """``sums8`` and ``kernels.relay`` in one, to which ``floor(extra_factor extra)`` may be added.
+    """``sums8`` and ``adding.relay`` in one, to which ``floor(extra_factor extra)`` may be added.
 
     extra: (samples, T or 1, neurons), or no samples. entire: factors are whole numbers; same: the same for all. total:
     no samples: it is not wanted. The neurons that the relay feeds one to one, if there are spikes: all from lif_factor
-    on as in ``kernels.lif32``, whose extra is other. All else as in ``lif8`` and ``kernels.relay``.
+    on as in ``kernels.lif32``, whose extra is other. All else as in ``lif8`` and ``adding.relay``.
     """
     samples, (steps, neurons) = max(total.shape[0], spikes.shape[0]), counts.shape
     frames, at_once, wide = source.size // per // samples, min(at_once, steps), positions * targets
     most = -(-at_once * positions // ROWS) * ROWS
-    starts, scratch, rounded = np.empty(most, np.int64), lined_up(1, most * targets, np.int32), round_toward_zero()
+    starts, scratch = np.empty(most, np.int64), lined_up(1, most * targets, np.int32)
     rows, mine, bytes_ = lined_up(3, wide, np.float32), lined_up(2, wide, np.float32), np.empty(wide, np.uint8)
     rows[2] = 1
-    next_bias = stride(lif_bias, 1, lif_bias.shape[2])
+    next_bias, rounded = stride(lif_bias, 1, lif_bias.shape[2]), round_toward_zero()
     job = next_job(turn)
     while job < jobs:
         here = places[job * positions : (job + 1) * positions]
@@ -233,7 +233,7 @@ def relay8(
                 x = pointer(scratch) + 4 * (some * size if frames > 1 else 0)
                 out = pointer(total) + 4 * at if total.shape[0] else pointer(rows)
                 counted = pointer(counts) + t * neurons + begin
-                more = entry_of(extra, s, t, begin, neurons)
+                more = entry_of(extra, s, t, begin)
                 if extra.shape[0] and entire:
                     send_sum_whole32(scratch, extra, size, same, x, a, b, out, counted, more, c)
                 elif extra.shape[0]:
@@ -246,7 +246,7 @@ def relay8(
                     arrives, by = out, lif_a
                     if other.shape[0]:
                         arrives, by = pointer(rows) + 4 * rows.shape[1], pointer(rows) + 8 * rows.shape[1]
-                        at_other = entry_of(other, s, t, begin, neurons)
+                        at_other = entry_of(other, s, t, begin)
                         two_sums32(rows, other, size, 0, out, lif_a, arrives, at_other, lif_c)
                     one_step32(
                         rows, leaky, whole, alike, size, arrives, by, at_bias + t * next_bias, level, lu, lv, at_u,

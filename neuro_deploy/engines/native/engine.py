@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from neuro_deploy.engines.base import RunResult, merge
+from neuro_deploy.engines.base import RunResult, as_sequence, merge
 from neuro_deploy.engines.native.plan import Plan, plan
 from neuro_deploy.engines.native.products import Kernel
 from neuro_deploy.engines.native.run import Run
@@ -59,7 +59,8 @@ class Engine:
         samples = max(1, min(len(inputs), budget, MOST_SAMPLES))
         steps = max(1, min(network.timesteps, max(budget // samples, min(network.timesteps, FEWEST_STEPS))))
         if len(inputs) == samples and steps == network.timesteps and self._notes(network, record):
-            tapes = made.tapes.setdefault(inputs.shape, Tapes())
+            static = as_sequence(network, inputs).strides[1] == 0
+            tapes = made.noted(inputs.shape, static=static)
             if tapes.free or tapes.made < MOST:
                 return self._again(network, made, tapes, inputs)
         return merge(self._parts(network, made, inputs, record, samples, steps))
@@ -83,14 +84,12 @@ class Engine:
     def _again(self, network: FixedNetwork, made: Plan, tapes: Tapes, inputs: IntArray) -> RunResult:
         """A run that is like an earlier one, or is noted for later ones."""
         tape = tapes.take()
-        if tape and tape.play(network, inputs):
-            return tape.result(network, inputs, tapes.free)
+        if tape:
+            tape.play(network, inputs)
+            return tape.result(network, inputs, tapes)
         run = Run(network, made, inputs, (), network.timesteps, noting=True)
         new = run.tape()
-        if not new:
-            return run.result()
-        tapes.made += tape is None
-        return new.result(network, inputs, tapes.free)
+        return new.result(network, inputs, tapes) if new else run.result()
 
     def explain(self, network: FixedNetwork) -> list[dict[str, Any]]:
         """Which kernel every projection and population takes, and why."""

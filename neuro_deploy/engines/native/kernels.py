@@ -38,7 +38,7 @@ TOP, END, WRAP = np.float64(STATE_LIMIT), np.float64(STATE_LIMIT - 1), np.float6
 F32 = np.float32
 LINE = 16
 """Numbers of 4 bytes in a line of the cache."""
-UNIT32, UNIT64 = np.float32(1 << ACTIVATION_SHIFT), np.float64(1 << ACTIVATION_SHIFT)
+UNIT64 = np.float64(1 << ACTIVATION_SHIFT)
 
 
 @compiled(inline="always")
@@ -101,10 +101,10 @@ def lined_up(rows: int, wide: int, kind: Any) -> Array:
 
 
 @compiled(inline="always")
-def entry_of(values: Array, s: int, t: int, begin: int, neurons: int) -> int:
-    """Address of a block's part of values, (samples, T or 1, neurons)."""
-    row = s * values.shape[1] + min(t, values.shape[1] - 1)
-    here: int = pointer(values) + values.itemsize * (row * neurons + begin)
+def entry_of(values: Array, s: int, t: int, begin: int) -> int:
+    """Address of a block's part of values, (samples, T or 1, neurons), some timesteps of more perhaps."""
+    row = s * values.strides[0] + min(t, values.shape[1] - 1) * values.strides[1]
+    here: int = pointer(values) + row + values.itemsize * begin
     return here
 
 
@@ -212,11 +212,11 @@ def lif32(
             at_v = placed(v, s, begin, neurons, pointer(mine) + 4 * mine.shape[1])
             at_bias = address(bias, begin, neurons) + s * stride(bias, 0, bias.shape[1] * bias.shape[2])
             for t in range(steps):
-                x = entry_of(arriving, s, t, begin, neurons)
+                x = entry_of(arriving, s, t, begin)
                 now = fired + (s * steps + t) * neurons
                 tally = counted + t * neurons if counts.shape[0] else counted
                 if extra.shape[0]:
-                    two_sums32(arriving, extra, size, 0, x, a, summed, entry_of(extra, s, t, begin, neurons), b)
+                    two_sums32(arriving, extra, size, 0, x, a, summed, entry_of(extra, s, t, begin), b)
                     one_step32(
                         total, leaky, whole, alike, size, summed, one, at_bias + t * next_bias, level, lu, lv, at_u,
                         at_v, now, tally,
@@ -279,77 +279,3 @@ def lif64(
                 if kept_v.shape[0]:
                     kept_v[s, t, part] = v[s, part]
         block = next_job(turn)
-
-
-@inner
-def _put(total: Array, x: Array, factor: Array, starts: bool) -> None:
-    if starts:
-        for i in range(total.size):
-            total[i] = np.floor(total.dtype.type(x[i]) * factor[i])
-    else:
-        for i in range(total.size):
-            total[i] += np.floor(total.dtype.type(x[i]) * factor[i])
-
-
-@outer
-def add_up(
-    first: int, last: int, total: Array, start: int, stop: int, sums: Array, factor: Array, starts: bool
-) -> None:
-    """``total[..., start:stop] = floor(factor sums)``, or added to it, in rows first to last - 1.
-
-    total: (rows, positions, channels), float32 or float64. sums: (rows or fewer, positions, stop - start), whole; row r
-    of total takes row r * len(sums) // rows. factor: (positions, stop - start), of total's type.
-    """
-    rows, positions, _ = total.shape
-    for row in range(first, last):
-        source = row * sums.shape[0] // rows
-        for position in range(positions):
-            _put(total[row, position, start:stop], sums[source, position], factor[position], starts)
-
-
-@inner
-def send(total: Array, x: Array, factor: Array, bias: Array, counts: Array) -> None:
-    """``total = floor(factor x) + bias``, and counts what is not 0."""
-    for i in range(total.size):
-        total[i] = np.floor(total.dtype.type(x[i]) * factor[i]) + bias[i]
-        counts[i] += np.uint8(total[i] != 0)
-
-
-@outer
-def relay(
-    turn: Array, jobs: int, width: int, arriving: Array, factor: Array, bias: Array, total: Array, counts: Array
-) -> None:
-    """``total = floor(factor arriving) + bias``, and counts what is not 0: what relays send.
-
-    arriving, total: (samples, T or 1, neurons), may be the same. factor, bias: (neurons,), of total's type. counts: (T
-    or 1, neurons), uint8.
-    """
-    samples, steps, neurons = total.shape
-    block = next_job(turn)
-    while block < jobs:
-        part = slice(block * width, min(neurons, (block + 1) * width))
-        for s in range(samples):
-            for t in range(steps):
-                a, b = block_of(factor, part, neurons), block_of(bias, part, neurons)
-                send(total[s, t, part], arriving[s, t, part], a, b, counts[t, part])
-        block = next_job(turn)
-
-
-@inner
-def _add_row(total: Array, row: Array) -> None:
-    for i in range(total.size):
-        total[i] += row[i]
-
-
-@outer
-def gather(first: int, last: int, values: Array, weight: Array, out: Array) -> None:
-    """Sums of the weights of those that spike, rows first to last - 1: few spikes, few additions.
-
-    out: (rows, targets), int32. values: (rows, sources), 0 or 1. weight: (sources, targets), int16.
-    """
-    for row in range(first, last):
-        total = out[row]
-        total[:] = 0
-        for source in range(values.shape[1]):
-            if values[row, source]:
-                _add_row(total, weight[source])

@@ -48,7 +48,7 @@ class Neurons:
 
 @dataclass(frozen=True, eq=False)
 class Intake:
-    """A product, and how its sums are added to others: see ``kernels.add_up``.
+    """A product, and how its sums are added to others: see ``adding.add_up``.
 
     factor: (1, neurons) where it reaches the whole population (merged), else (positions, channels of the window).
     """
@@ -121,11 +121,14 @@ class Step:
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """All computed populations, in order. spare: memory of runs that are over. tapes: shape of samples -> such runs."""
+    """All computed populations, in order.
+
+    spare: memory of runs that are over. tapes: (shape of samples, whether they are static) -> such runs.
+    """
 
     steps: tuple[Step, ...]
     spare: list[Buffers] = field(default_factory=list)
-    tapes: dict[tuple[int, ...], Tapes] = field(default_factory=dict)
+    tapes: dict[tuple[tuple[int, ...], bool], Tapes] = field(default_factory=dict)
 
     @cached_property
     def pairs(self) -> dict[str, Step]:
@@ -148,11 +151,20 @@ class Plan:
             rows.append({"part": step.population.name, "kernel": f"{kernel} neurons", "reason": reason})
         return rows
 
+    def noted(self, shape: tuple[int, ...], *, static: bool) -> Tapes:
+        """Runs of such samples; those of other shapes are forgotten, the oldest first."""
+        tapes = self.tapes.setdefault((shape, static), Tapes())
+        while len(self.tapes) > SHAPES:
+            self.tapes.pop(next(iter(self.tapes)), None)
+        return tapes
+
     def lend(self) -> Buffers:
         """Memory of an earlier run that is over, or none yet."""
         return self.spare.pop() if self.spare else Buffers()
 
 
+SHAPES = 4
+"""Of samples, whose runs are kept: they hold memory."""
 LANES = 64
 """Blocks of neurons of flat populations are multiples of this, so that compiled loops have no odd ends."""
 _PLANS: weakref.WeakKeyDictionary[FixedNetwork, dict[tuple[str, Kernel | None], Plan]] = weakref.WeakKeyDictionary()
@@ -227,12 +239,13 @@ def _relay_before(
     network: FixedNetwork, population: FixedPopulation, pairs: Sequence[Direct | None], before: Sequence[Step]
 ) -> Step | None:
     """The relay with which neurons can be computed: the last of what feeds them, each one to one."""
-    products_ = [pair[0] for pair in pairs if pair]
-    if not products_ or population is network.output:
+    fed = [pair[0] for pair in pairs if pair]
+    if population is network.output or any(product.beside for product in fed):
         return None
-    if any(product.beside or product.projection.geometry.kind != "one-to-one" for product in products_):
+    geometries = [product.projection.geometry for product in fed]
+    if any(each.kind != "one-to-one" or each.source_channels is not None for each in geometries):
         return None
-    sources = {product.source for product in products_}
+    sources = {product.source for product in fed}
     last = next((step for step in reversed(before) if step.population.name in sources), None)
     taken = last is None or any(step.relay is last for step in before)
     return None if taken or last is None or last.population.kind != "relay" or not last.fused else last

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from neuro_deploy.engines.native import dot8, kernels
+from neuro_deploy.engines.native import adding, dot8
 from neuro_deploy.engines.native.buffers import Buffers, roomy
 from neuro_deploy.engines.native.gathering import NONE
 from neuro_deploy.engines.native.images import beside, pad, windows
@@ -61,7 +61,7 @@ class Packed:
 
 @dataclass(frozen=True, eq=False)
 class Turned:
-    """Weights shared along an axis for ``dot8.along8``: see there."""
+    """Weights shared along an axis for ``along8.along8``: see there."""
 
     weight: np.ndarray
     parts: int
@@ -190,14 +190,16 @@ class Product:
         if len(each) > 1:
             return self._beside(each, buffers)
         channels = self.projection.geometry.source_channels
-        whole = channels is None or self.projection.geometry.kind == "dense"
-        return each[0] if whole or channels is None else each[0][..., channels[0] : channels[1]]
+        if channels is None or self.projection.geometry.kind == "dense":
+            return each[0]
+        unnoted()  # what reads a window may copy it
+        return each[0][..., channels[0] : channels[1]]
 
     def _rows(self, rows: np.ndarray, buffers: Buffers) -> np.ndarray:
         """rows: (n, sources) -> (n, targets)."""
         if self.kernel == "gather":
             out = buffers.take((len(rows), self.weight.shape[1]), np.int32)
-            share(kernels.gather, len(rows), EACH * rows.size, np.ascontiguousarray(rows), self.weight, out)
+            share(adding.gather, len(rows), EACH * rows.size, np.ascontiguousarray(rows), self.weight, out)
             return out
         return self._matrix.after(rows, buffers)
 
@@ -236,10 +238,13 @@ class Product:
 
 
 def side_by_side(each: Sequence[np.ndarray], windows: Sequence[tuple[int, int] | None], buffers: Buffers) -> np.ndarray:
-    """Arrays of one type, (samples, T or 1, ..., channels), as one: of each all channels, or a window of them."""
+    """Arrays, (samples, T or 1, ..., channels), as one: of each all channels, or a window of them."""
     ends = [window or (0, array.shape[-1]) for array, window in zip(each, windows, strict=True)]
-    lead = np.broadcast_shapes(*(array.shape[:-1] for array in each))
-    out = buffers.take((*lead, sum(stop - start for start, stop in ends)), each[0].dtype)
+    lead, kind = np.broadcast_shapes(*(array.shape[:-1] for array in each)), np.result_type(*each)
+    if any(array.dtype != kind for array in each):
+        unnoted()
+        each = [array.astype(kind) for array in each]
+    out = buffers.take((*lead, sum(stop - start for start, stop in ends)), kind)
     rows, at = out.reshape(-1, out.shape[-1]), 0
     for array, (start, stop) in zip(each, ends, strict=True):
         if array.shape[:-1] != lead:

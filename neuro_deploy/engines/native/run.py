@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from neuro_deploy.engines.base import RECORDABLE, Counts, Recorder, RunResult, as_sequence
-from neuro_deploy.engines.native import dot8, kernels
+from neuro_deploy.engines.native import adding, dot8, kernels
 from neuro_deploy.engines.native.arriving import NOTHING, Arrivals, flat
 from neuro_deploy.engines.native.fusion import Fused
 from neuro_deploy.engines.native.layout import from_inner
@@ -129,8 +129,8 @@ class Run(Arrivals):
             note(here.fill, 0)
         if step.fused and step.direct:
             pair = None if static else self._pair(step)
-            samples = 0 if pair and pair.sole else self.samples
-            total = self.buffers.take((samples, len(here), step.population.neurons), step.sums)
+            shape = (self.samples, len(here), step.population.neurons)
+            total = np.empty((0, *shape[1:]), step.sums) if pair and pair.sole else self.buffers.take(shape, step.sums)
             rest = (step.direct[1], *self._extra(step), step.neurons.bias, step.whole, step.alike, total, here)
             neurons = self._neurons_with(step, pair, start, stop) if pair else NO_NEURONS
             self._fused(step.fused, (*rest, *neurons))
@@ -166,7 +166,7 @@ class Run(Arrivals):
         x, factor = self._arriving(step, steps)
         mine = x.dtype == step.sums and step.direct is None
         total = x if mine else self.buffers.take(x.shape, step.sums)
-        deal(kernels.relay, step.jobs, EACH * x.size, step.width, x, factor, step.neurons.bias, total, counts)
+        deal(adding.relay, step.jobs, EACH * x.size, step.width, x, factor, step.neurons.bias, total, counts)
         if not mine:
             self._used(step, x)
         return total

@@ -25,7 +25,7 @@ COPIED = 2**20
 MOST = 2
 """Tapes of runs of as many samples: a result may hold one while the next run makes another."""
 LINE = 64
-"""Bytes of a line of the cache: counts begin where one does."""
+"""Bytes of a line of the cache: populations' counts begin so far apart."""
 
 
 class Tally:
@@ -63,8 +63,8 @@ class Tally:
 
 @dataclass(frozen=True, eq=False)
 class Tape:
-    """calls: in order; one that returns False ends the run, which then has to be made anew. entering: where samples go,
-    (samples, T or 1, *inner shape). output: u, v or spikes of the output, (samples, T, neurons), and which of them.
+    """calls: in order. entering: where samples go, (samples, T or 1, *inner shape). output: u, v or spikes of
+    the output, (samples, T, neurons), and which of them.
     """
 
     calls: list[Call]
@@ -73,48 +73,52 @@ class Tape:
     tally: Tally
     output: tuple[str, np.ndarray]
 
-    def play(self, network: FixedNetwork, inputs: IntArray) -> bool:
-        """Run other samples. False: it cannot be done with these."""
+    def play(self, network: FixedNetwork, inputs: IntArray) -> None:
+        """Run other samples."""
         self.tally.clear()
         counts = self.tally.counts(self.tally.held)[network.entry]
         fill(self.entering, as_sequence(network, inputs)[:, : 1 if self.static else None], counts)
-        return all(function(*arguments) is not False for function, arguments in self.calls)
+        for function, arguments in self.calls:
+            function(*arguments)
 
-    def result(self, network: FixedNetwork, inputs: IntArray, free: list[Tape]) -> RunResult:
-        """What the run gives. free: where the tape goes when nobody has its counts any more."""
+    def result(self, network: FixedNetwork, inputs: IntArray, tapes: Tapes) -> RunResult:
+        """What the run gives. tapes: where this one goes when nobody has its counts any more."""
         recorder = Recorder("native", network, inputs, ())
         what, array = self.output
         outputs = {what: from_inner(array, network.output.shape)}
-        counts = self.tally.counts(self._given(free))
+        lent = self.tally.held.size > COPIED
+        # views of what is lent hold it, and not only what is below it
+        held = np.frombuffer(self.tally.held.data, np.uint8) if lent else self.tally.held.copy()
+        counts = self.tally.counts(held)
         entry = network.population(network.entry)
         recorder.counted(entry, told(network, entry, counts[entry.name]))
         for population in network.computed:
             arrays = outputs if population is network.output else {}
             recorder.add(population, arrays, told(network, population, counts[population.name]))
-        return recorder.result()
-
-    def _given(self, free: list[Tape]) -> np.ndarray:
-        if self.tally.held.size <= COPIED:
-            free.append(self)
-            return self.tally.held.copy()
-        whole = np.frombuffer(self.tally.held.data, np.uint8)  # views of it hold it, and not only what is below it
-        weakref.finalize(whole, free.append, self).atexit = False
-        return whole
+        made = recorder.result()
+        tapes.made += 1
+        if lent:
+            weakref.finalize(held, tapes.free.append, self).atexit = False
+        else:
+            tapes.free.append(self)
+        return made
 
 
 @dataclass(eq=False)
 class Tapes:
-    """Of runs of as many samples. free: those whose counts nobody has. made: how many there are."""
+    """Of runs of as many samples. free: those whose counts nobody has. made: all but those that play."""
 
     free: list[Tape] = field(default_factory=list)
     made: int = 0
 
     def take(self) -> Tape | None:
-        """One that is free, for whoever takes it first."""
+        """One that is free, for whoever takes it first; it comes back with its result."""
         try:
-            return self.free.pop()
+            tape = self.free.pop()
         except IndexError:
             return None
+        self.made -= 1
+        return tape
 
 
 def told(network: FixedNetwork, population: FixedPopulation, counts: np.ndarray) -> Callable[[], np.ndarray]:

@@ -315,7 +315,7 @@ extra_factor.
 
 
 def _round(_context: Any, build: ir.IRBuilder, _signature: Any, arguments: Any) -> Any:
-    """Read MXCSR and write it: what is computed from memory in a loop after it stays there."""
+    """Read MXCSR and write it. Products of states that a loop loads and stores after it are not moved before it."""
     if not X86:
         return INT(0)
     cell = cgutils.alloca_once(build, INT)
