@@ -55,10 +55,12 @@ class Tally:
 
     def counts(self, held: np.ndarray) -> dict[str, np.ndarray]:
         """population -> (T or 1, neurons), of an array like this one's."""
-        return {
-            name: held[start : start + steps * neurons].reshape(steps, neurons)
-            for name, (start, steps, neurons) in self._places.items()
-        }
+        return {name: self.of(held, name) for name in self._places}
+
+    def of(self, held: np.ndarray, name: str) -> np.ndarray:
+        """One population's."""
+        start, steps, neurons = self._places[name]
+        return held[start : start + steps * neurons].reshape(steps, neurons)
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +78,7 @@ class Tape:
     def play(self, network: FixedNetwork, inputs: IntArray) -> None:
         """Run other samples."""
         self.tally.clear()
-        counts = self.tally.counts(self.tally.held)[network.entry]
+        counts = self.tally.of(self.tally.held, network.entry)
         fill(self.entering, as_sequence(network, inputs)[:, : 1 if self.static else None], counts)
         for function, arguments in self.calls:
             function(*arguments)
