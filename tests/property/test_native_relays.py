@@ -9,10 +9,11 @@ import pytest
 from helpers import assert_same_run
 from hypothesis import given
 from hypothesis import strategies as st
+from numba import njit
 
 from neuro_deploy.engines import get_engine
 from neuro_deploy.engines.base import RunResult
-from neuro_deploy.engines.native import kernels
+from neuro_deploy.engines.native import kernels, vectors
 from neuro_deploy.engines.native.plan import plan
 from neuro_deploy.network import FixedNetwork, FixedPopulation, FixedProjection
 from neuro_deploy.network.encoding import SpikeEncoding
@@ -166,3 +167,21 @@ def test_decays_are_exact_up_to_the_largest_states(leaky: bool, alike: bool, see
         np.testing.assert_array_equal(u[0], want[0])
     assert not spikes.any()
     assert not counts.any()
+
+
+def test_decays_are_exact_on_other_processors_than_x86(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vectors, "X86", False)
+
+    @njit(error_model="numpy")  # compiled here, so that it takes the other formula
+    def step(x: np.ndarray, n: int, one: int, bias: int, level: int, left: int, v: int, fired: int, count: int) -> None:
+        vectors.fire_whole(x, n, False, x.ctypes.data, one, bias, level, left, v, fired, count)
+
+    rng, neurons = np.random.default_rng(0), 4096
+    before = rng.integers(1 - STATE_LIMIT, STATE_LIMIT, neurons)
+    left = rng.integers(0, DECAY_UNITY + 1, neurons)
+    x, bytes_ = np.zeros(neurons, np.int32), np.zeros((2, neurons), np.uint8)
+    one, bias, level, v = (np.full(neurons, value, np.float32) for value in (1, 0, 2 * STATE_LIMIT, 0))
+    share = left.astype(np.float32) / DECAY_UNITY
+    v[:] = before
+    step(x, neurons, *(array.ctypes.data for array in (one, bias, level, share, v, bytes_[0], bytes_[1])))
+    np.testing.assert_array_equal(v, np.sign(before) * (np.abs(before) * left >> 12))
