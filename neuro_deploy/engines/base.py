@@ -248,9 +248,11 @@ def merge(results: Iterable[RunResult]) -> RunResult:
     second = next(rest, None)
     if second is None:
         return first
+    rest = chain((first, second), rest)
+    del first, second
     samples, outputs, counts = 0, [], dict[str, npt.NDArray[Any]]()
     kept: dict[str, dict[str, list[npt.NDArray[Any]]]] = {what: {} for what in RECORDABLE}
-    for result in chain((first, second), rest):
+    for result in rest:
         samples += result.samples
         outputs.append(result.outputs)
         for name in result.counts:
@@ -258,11 +260,10 @@ def merge(results: Iterable[RunResult]) -> RunResult:
         for what, each in kept.items():
             for name, array in getattr(result, what).items():
                 each.setdefault(name, []).append(array)
-        first = second = result  # nothing else holds an earlier one
     return RunResult(
-        engine=first.engine,
+        engine=result.engine,
         samples=samples,
-        timesteps=first.timesteps,
+        timesteps=result.timesteps,
         outputs=np.concatenate(outputs),
         counts=Counts({name: partial(np.asarray, array) for name, array in counts.items()}),
         **{what: {name: np.concatenate(arrays) for name, arrays in each.items()} for what, each in kept.items()},

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from neuro_deploy.engines.base import as_sequence
 from neuro_deploy.engines.native import adding
 from neuro_deploy.engines.native.buffers import Buffers
 from neuro_deploy.engines.native.plan import Plan, Step
 from neuro_deploy.engines.native.products import Product, side_by_side
+from neuro_deploy.engines.native.samples import still
 from neuro_deploy.engines.native.threads import EACH, do, share, unnoted
 from neuro_deploy.network import FixedNetwork
 from neuro_deploy.numerics.registers import IntArray
@@ -26,7 +26,7 @@ class Arrivals:
     def __init__(self, network: FixedNetwork, plan: Plan, inputs: IntArray) -> None:
         """inputs: see ``neuro_deploy.engines.base.Engine.run``."""
         self.network, self.samples = network, len(inputs)
-        self.static = as_sequence(network, inputs).strides[1] == 0 or network.timesteps == 1
+        self.static = still(network, inputs)
         self.buffers: Buffers = plan.lend()
         self.values: dict[str, np.ndarray] = {}
         self.together: dict[str, list[str]] = {}

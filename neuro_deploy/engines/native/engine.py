@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from neuro_deploy.engines.base import RunResult, as_sequence, merge
+from neuro_deploy.engines.base import RunResult, merge
 from neuro_deploy.engines.native.plan import Plan, plan
 from neuro_deploy.engines.native.products import Kernel
 from neuro_deploy.engines.native.run import Run
+from neuro_deploy.engines.native.samples import still
 from neuro_deploy.engines.native.tape import MOST, Tapes
 from neuro_deploy.errors import UsageError
 from neuro_deploy.network import FixedNetwork
@@ -59,8 +60,7 @@ class Engine:
         samples = max(1, min(len(inputs), budget, MOST_SAMPLES))
         steps = max(1, min(network.timesteps, max(budget // samples, min(network.timesteps, FEWEST_STEPS))))
         if len(inputs) == samples and steps == network.timesteps and self._notes(network, record):
-            static = as_sequence(network, inputs).strides[1] == 0
-            tapes = made.noted(inputs.shape, static=static)
+            tapes = made.noted(inputs.shape, static=still(network, inputs))
             if tapes.free or tapes.made < MOST:
                 return self._again(network, made, tapes, inputs)
         return merge(self._parts(network, made, inputs, record, samples, steps))

@@ -32,19 +32,11 @@ def unaligned(build: ir.IRBuilder, pointer: Value) -> Value:
     return value
 
 
-def spread(build: ir.IRBuilder, pointer: Value, lanes: int) -> Value:
-    """A vector of the one number that is there."""
-    value = unaligned(build, pointer)
-    nothing = ir.Constant(ir.VectorType(value.type, lanes), ir.Undefined)
-    order = ir.Constant(ir.VectorType(INT, lanes), None)
-    return build.shuffle_vector(build.insert_element(nothing, value, INT(0)), nothing, order)
-
-
 def splat(build: ir.IRBuilder, value: Value, lanes: int) -> Value:
-    """A vector of one int32 in all lanes."""
-    nothing = ir.Constant(ir.VectorType(INT, lanes), ir.Undefined)
+    """A vector of one number in all lanes."""
+    nothing = ir.Constant(ir.VectorType(value.type, lanes), ir.Undefined)
     one = build.insert_element(nothing, value, INT(0))
-    return build.shuffle_vector(one, nothing, ir.Constant(nothing.type, None))
+    return build.shuffle_vector(one, nothing, ir.Constant(ir.VectorType(INT, lanes), None))
 
 
 def store_some(build: ir.IRBuilder, value: Value, pointer: Value, left: Value, before: int = 0) -> None:

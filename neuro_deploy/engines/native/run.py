@@ -158,9 +158,14 @@ class Run(Arrivals):
         spikes, counts = self._spikes(pair, start, stop)
         factor, beside = pair.split(step.population.name)
         other = (flat(self._sums(beside[0])), beside[1]) if beside else (NOTHING, pair.ones)
-        neurons, bias = pair.neurons, self._bias(pair, start, stop, np.float32)
-        parameters = (factor, *other, bias, neurons.threshold, neurons.ku, neurons.kv)
-        return (*parameters, neurons.leaky, pair.whole, pair.alike, fresh, u, v, spikes, counts)
+        return (factor, *other, *self._parameters(pair, start, stop, fresh=fresh), u, v, spikes, counts)
+
+    def _parameters(self, step: Step, start: int, stop: int, *, fresh: bool) -> tuple[Any, ...]:
+        """What loops get of neurons between what arrives and their states."""
+        neurons = step.neurons
+        bias = self._bias(step, start, stop, np.float32 if neurons.narrow else np.float64)
+        flags = (neurons.leaky, step.whole, step.alike) if neurons.narrow else ()
+        return (bias, neurons.threshold, neurons.ku, neurons.kv, *flags, fresh)
 
     def _relayed(self, step: Step, steps: int, counts: np.ndarray) -> np.ndarray:
         x, factor = self._arriving(step, steps)
@@ -182,18 +187,17 @@ class Run(Arrivals):
         spikes, counts = self._spikes(step, start, stop)
         none = NOTHING if neurons.narrow else NOTHING64
         kept = {what: np.empty(spikes.shape, dtype) if what in wanted else none for what in ("u", "v")}
-        parameters = (self._bias(step, start, stop, dtype), neurons.threshold, neurons.ku, neurons.kv)
-        flags = (neurons.leaky, step.whole, step.alike, fresh) if neurons.narrow else (fresh,)
+        parameters = self._parameters(step, start, stop, fresh=fresh)
         if step.fused and step.direct:
             apart = self._apart(step.fused, counts)
-            self._fused(step.fused, (step.direct[1], *parameters, *flags, u, v, spikes, apart, kept["u"], kept["v"]))
+            self._fused(step.fused, (step.direct[1], *parameters, u, v, spikes, apart, kept["u"], kept["v"]))
             self._together(apart, counts)
         else:
             x, factor = self._arriving(step, steps)
             extra = self._extra(step) if neurons.narrow else ()
             loop = kernels.lif32 if neurons.narrow else kernels.lif64
             ends = (u, v, spikes, counts, kept["u"], kept["v"])
-            deal(loop, step.jobs, EACH * spikes.size, step.width, x, factor, *extra, *parameters, *flags, *ends)
+            deal(loop, step.jobs, EACH * spikes.size, step.width, x, factor, *extra, *parameters, *ends)
             self._used(step, x)
         for what in wanted:
             self._keep(step, what)[:, start:stop] = kept[what]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from neuro_deploy.engines.base import as_sequence
 from neuro_deploy.engines.native.buffers import roomy
 from neuro_deploy.engines.native.choice import sent
 from neuro_deploy.engines.native.images import enter, tally
@@ -27,6 +28,11 @@ def entering(network: FixedNetwork, sequence: IntArray, counts: dict[str, np.nda
     held = roomy((*sequence.shape[:2], *inner_shape(entry.shape)), fits)
     fill(held, sequence, counts.setdefault(entry.name, np.zeros((sequence.shape[1], entry.neurons), np.uint8)))
     return held
+
+
+def still(network: FixedNetwork, inputs: IntArray) -> bool:
+    """Whether one timestep of encoded samples stands for all of them."""
+    return network.timesteps == 1 or as_sequence(network, inputs).strides[1] == 0
 
 
 def fill(entering: np.ndarray, sequence: IntArray, counts: np.ndarray) -> None:

@@ -21,7 +21,7 @@ from numba import types
 from numba.core.registry import cpu_target
 from numba.extending import intrinsic
 
-from neuro_deploy.engines.native.llvm import BYTE, INT, LONG, Value, call, cgutils, splat, spread, unaligned
+from neuro_deploy.engines.native.llvm import BYTE, INT, LONG, Value, call, cgutils, splat, unaligned
 from neuro_deploy.numerics.registers import ACTIVATION_SHIFT, DECAY_UNITY
 
 WIDE = 16
@@ -158,7 +158,8 @@ def _loop(body: Callable[[Lanes], None], **kinds: Any) -> Any:
         pointers = {name: build.inttoptr(address, kind.as_pointer()) for (name, kind), address in pairs}
         some = build.select(build.icmp_signed("!=", alike, LONG(0)), build.sdiv(neurons, LONG(WIDEST)), LONG(0))
         with build.if_then(build.icmp_signed(">", some, LONG(0))):
-            same = {name: spread(build, pointers[name], WIDEST) for name in SHARED if name in kinds}
+            shared = {name: unaligned(build, pointers[name]) for name in SHARED if name in kinds}
+            same = {name: splat(build, value, WIDEST) for name, value in shared.items()}
             with cgutils.for_range(build, some, intp=LONG) as vectors:
                 body(Lanes(build, pointers, build.mul(vectors.index, LONG(WIDEST)), WIDEST, alike=same))
         begin = build.mul(some, LONG(WIDEST))
