@@ -265,7 +265,9 @@ def test_native_gathers_while_few_neurons_spike(monkeypatch: pytest.MonkeyPatch,
         assert_same_run(want, nd.run(replace(network), x, record=FIELDS))
         assert_same_run(nd.run(network, x[:1], engine="reference"), nd.run(replace(network), x[:1]))
         with monkeypatch.context() as patch:
-            patch.setattr("neuro_deploy.engines.native.fusion.in_lines", lambda weight: in_lines(0 * weight))
+            patch.setattr(
+                "neuro_deploy.engines.native.fusion.in_lines", lambda weight, group: in_lines(0 * weight, group)
+            )
             wrong = nd.run(replace(network), x, record=FIELDS)
         assert np.array_equal(wrong.u["p1"], want.u["p1"]) != gathers
 
@@ -276,23 +278,24 @@ def test_native_gathers_while_few_neurons_spike(monkeypatch: pytest.MonkeyPatch,
     each=st.integers(1, 400),
     targets=st.integers(1, 1100),
     density=st.sampled_from([0.0, 0.05, 0.19, 0.5, 1.0]),
-    edge=st.sampled_from([None, -128, 127]),
+    edge=st.sampled_from([None, -128, 127, -32, -31, 31, 32]),
+    most=st.sampled_from([31, 32, 128]),
     seed=st.integers(0, 2**31),
 )
 @settings(max_examples=150, deadline=None)
 def test_rows_gathered_or_multiplied_are_sums_of_weights(
-    rows: int, segments: int, each: int, targets: int, density: float, edge: int | None, seed: int
+    rows: int, segments: int, each: int, targets: int, density: float, edge: int | None, most: int, seed: int
 ) -> None:
     from neuro_deploy.engines.native import rows8
     from neuro_deploy.engines.native.fusion import gathered_up_to
-    from neuro_deploy.engines.native.gathering import BLOCK, in_lines
+    from neuro_deploy.engines.native.gathering import BLOCK, grouped, in_lines
     from neuro_deploy.engines.native.tiles import FOUND, QUAD, ROWS, packed
 
     if FOUND is None:
         pytest.skip("no instructions for bytes")
     rng = np.random.default_rng(seed)
     weight = (
-        rng.integers(-128, 128, (segments * each, targets))
+        rng.integers(-most, most, (segments * each, targets))
         if edge is None
         else np.full((segments * each, targets), edge)
     )
@@ -304,7 +307,8 @@ def test_rows_gathered_or_multiplied_are_sums_of_weights(
     source = np.concatenate([held.reshape(-1), np.ones(64, np.uint8)])
     whole = -(-rows // ROWS) * ROWS
     starts = source.ctypes.data + np.minimum(np.arange(whole), rows - 1) * held[0].size
-    places, quads, lines = np.arange(segments) * (each + 5), -(-each // QUAD), in_lines(weight)
+    places, quads, group = np.arange(segments) * (each + 5), -(-each // QUAD), grouped(weight)
+    lines = in_lines(weight, group)
     want = spikes.reshape(rows, -1).astype(np.int64) @ weight.astype(np.int64)
     first = BLOCK * (targets // BLOCK // 2)
     limit = gathered_up_to(weight)
@@ -312,10 +316,11 @@ def test_rows_gathered_or_multiplied_are_sums_of_weights(
         out = np.empty((whole, targets - begin), np.int32)
         gathers = rows8.few(rows, starts, places, lines, limit)
         assert not gathers or spikes.reshape(rows, -1).sum(axis=1).max() <= limit
-        rows8.sums(rows, starts, places, quads, packed(weight, segments), lines, limit, begin, targets, out.ctypes.data)
+        ends = begin, targets, out.ctypes.data
+        rows8.sums(rows, starts, places, quads, packed(weight, segments), lines, limit, group, *ends)
         np.testing.assert_array_equal(out[:rows], want[:, begin:])
         if np.abs(want).max(initial=0) < 2**15:
-            rows8.gather(rows, starts, places, lines, begin, targets, out.ctypes.data)
+            rows8.gather(rows, starts, places, lines, group, *ends)
             np.testing.assert_array_equal(out[:rows], want[:, begin:])
 
 

@@ -174,7 +174,7 @@ def test_decays_are_exact_on_other_processors_than_x86(monkeypatch: pytest.Monke
 
     @njit(error_model="numpy")  # compiled here, so that it takes the other formula
     def step(x: np.ndarray, n: int, one: int, bias: int, level: int, left: int, v: int, fired: int, count: int) -> None:
-        vectors.fire_whole(x, n, False, x.ctypes.data, one, bias, level, left, v, fired, count)
+        vectors.fire_whole(np.int32(0), n, False, x.ctypes.data, one, bias, level, left, v, fired, count)
 
     rng, neurons = np.random.default_rng(0), 4096
     before = rng.integers(1 - STATE_LIMIT, STATE_LIMIT, neurons)

@@ -84,7 +84,7 @@ def along8(
     """
     samples, steps, neurons = spikes.shape
     targets, columns = weight.shape[0], -(-long // wide)
-    kept = kept_u.shape[0] or kept_v.shape[0]
+    keep_u, keep_v = placed(kept_u, 0, 0, 0, 0), placed(kept_v, 0, 0, 0, 0)
     frames = source.size // (parts * deep * long * samples)
     tall = -(-targets // ROWS) * ROWS
     starts, scratch = np.empty(tall, np.int64), lined_up(1, tall * wide, np.int32)
@@ -125,11 +125,10 @@ def along8(
                     at_u = states_u + 4 * (s * neurons + begin if states else i * run)
                     at_v = states_v + 4 * (s * neurons + begin if states else i * run)
                     one_step32(
-                        scratch, leaky, whole, alike, run, x, a, biases + t * next_bias + own_bias * begin,
+                        np.int32(0), leaky, whole, alike, run, x, a, biases + t * next_bias + own_bias * begin,
                         levels + own_level * begin, lefts_u + own_u * begin, lefts_v + own_v * begin, at_u, at_v,
                         fired + at, counted + t * neurons + begin if tallies else counted,
                     )  # fmt: skip
-                    if kept:
-                        keep32(scratch, leaky, alike, run, x, a, at_u, at_v, kept_u, kept_v, at)
+                    keep32(np.int32(0), leaky, alike, run, x, a, at_u, at_v, keep_u, keep_v, at)
         job = next_job(turn)
     round_as_before(rounded)

@@ -89,6 +89,7 @@ def lif8(
     targets: int,
     sparse: Array,
     limit: int,
+    group: int,
     factor: Array,
     bias: Array,
     threshold: Array,
@@ -108,14 +109,13 @@ def lif8(
     """``sums8`` and ``kernels.lif32`` in one: sums are used while they are in the cache.
 
     positions, wide: positions and targets in a job; wide is all targets, unless there is one position. at_once:
-    timesteps. source: (samples, T or 1, per), flat. sparse: the weights as ``gathering.in_lines`` makes them, for rows
-    of few spikes, at most limit; or none. counts: as there, of each of some groups of samples: the first jobs are
-    those of the first group. All else as in these two.
+    timesteps. source: (samples, T or 1, per), flat. sparse, limit, group: see ``products.Packed``. counts: as there, of
+    each of some groups of samples: the first jobs are those of the first group. All else as in these two.
     """
     samples, steps, neurons = spikes.shape
     frames, columns, groups = source.size // per // samples, -(-targets // wide), max(1, counts.shape[0])
     each = jobs // groups
-    kept = kept_u.shape[0] or kept_v.shape[0]
+    keep_u, keep_v = placed(kept_u, 0, 0, 0, 0), placed(kept_v, 0, 0, 0, 0)
     at_once = min(at_once, steps)
     most = -(-at_once * positions // ROWS) * ROWS
     starts, scratch = np.empty(most, np.int64), lined_up(1, most * min(wide, targets), np.int32)
@@ -123,7 +123,7 @@ def lif8(
     next_bias, rounded = stride(bias, 1, bias.shape[2]), round_toward_zero()
     job = next_job(turn)
     while job < jobs:
-        group, place = job // each, job % each
+        some, place = job // each, job % each
         position, target = place // columns * positions, place % columns * wide
         end = min(targets, target + wide)
         here = places[position : position + positions]
@@ -131,27 +131,25 @@ def lif8(
         a, level = address(factor, begin, neurons), address(threshold, begin, neurons)
         lu, lv = address(ku, begin, neurons), address(kv, begin, neurons)
         summed, fired = pointer(scratch), pointer(spikes) + begin
-        counted = placed(counts, group * steps, begin, neurons, pointer(bytes_))
-        for s in range(group * samples // groups, (group + 1) * samples // groups):
+        counted = placed(counts, some * steps, begin, neurons, pointer(bytes_))
+        for s in range(some * samples // groups, (some + 1) * samples // groups):
             begin32(fresh, leaky, u, v, s, begin, size, mine)
             at_u = placed(u, s, begin, neurons, pointer(mine))
             at_v = placed(v, s, begin, neurons, pointer(mine) + 4 * mine.shape[1])
             at_bias = address(bias, begin, neurons) + s * stride(bias, 0, bias.shape[1] * bias.shape[2])
             for t in range(steps):
-                some = t % at_once
-                if some == 0 and (t == 0 or frames > 1):
+                if t % at_once == 0 and (t == 0 or frames > 1):
                     rows = min(at_once, frames - t) * here.size
                     begin_rows(starts, source, here, (s * frames + t) * here.size, rows, per)
-                    sums(rows, starts, segments, quads, weight, sparse, limit, target, end, summed)
-                now = some * size if frames > 1 else 0
+                    sums(rows, starts, segments, quads, weight, sparse, limit, group, target, end, summed)
+                now = t % at_once * size if frames > 1 else 0
                 one_step32(
-                    scratch, leaky, whole, alike, size, summed + 4 * now, a, at_bias + t * next_bias, level, lu, lv,
+                    np.int32(0), leaky, whole, alike, size, summed + 4 * now, a, at_bias + t * next_bias, level, lu, lv,
                     at_u, at_v, fired + (s * steps + t) * neurons,
                     counted + t * neurons if counts.shape[0] else counted,
                 )  # fmt: skip
-                if kept:
-                    at = (s * steps + t) * neurons + begin
-                    keep32(scratch, leaky, alike, size, summed + 4 * now, a, at_u, at_v, kept_u, kept_v, at)
+                at = (s * steps + t) * neurons + begin
+                keep32(np.int32(0), leaky, alike, size, summed + 4 * now, a, at_u, at_v, keep_u, keep_v, at)
         job = next_job(turn)
     round_as_before(rounded)
 
@@ -171,6 +169,7 @@ def relay8(
     targets: int,
     sparse: Array,
     limit: int,
+    group: int,
     factor: Array,
     extra: Array,
     extra_factor: Array,
@@ -207,6 +206,7 @@ def relay8(
     starts, scratch = np.empty(most, np.int64), lined_up(1, most * targets, np.int32)
     rows, mine, bytes_ = lined_up(3, wide, np.float32), lined_up(2, wide, np.float32), np.empty(wide, np.uint8)
     rows[2] = 1
+    more_like, other_like = extra.dtype.type(0), other.dtype.type(0)
     next_bias, rounded = stride(lif_bias, 1, lif_bias.shape[2]), round_toward_zero()
     job = next_job(turn)
     while job < jobs:
@@ -229,28 +229,28 @@ def relay8(
                 if some == 0 and (t == 0 or frames > 1):
                     many = min(at_once, frames - t) * here.size
                     begin_rows(starts, source, here, (s * frames + t) * here.size, many, per)
-                    sums(many, starts, segments, quads, weight, sparse, limit, 0, targets, pointer(scratch))
+                    sums(many, starts, segments, quads, weight, sparse, limit, group, 0, targets, pointer(scratch))
                 x = pointer(scratch) + 4 * (some * size if frames > 1 else 0)
                 out = pointer(total) + 4 * at if total.shape[0] else pointer(rows)
                 counted = pointer(counts) + t * neurons + begin
                 more = entry_of(extra, s, t, begin)
                 if extra.shape[0] and entire:
-                    send_sum_whole32(scratch, extra, size, same, x, a, b, out, counted, more, c)
+                    send_sum_whole32(np.int32(0), more_like, size, same, x, a, b, out, counted, more, c)
                 elif extra.shape[0]:
-                    send_sum32(scratch, extra, size, same, x, a, b, out, counted, more, c)
+                    send_sum32(np.int32(0), more_like, size, same, x, a, b, out, counted, more, c)
                 elif entire:
-                    send_whole32(scratch, size, same, x, a, b, out, counted)
+                    send_whole32(np.int32(0), size, same, x, a, b, out, counted)
                 else:
-                    send32(scratch, size, same, x, a, b, out, counted)
+                    send32(np.int32(0), size, same, x, a, b, out, counted)
                 if spikes.shape[0]:
                     arrives, by = out, lif_a
                     if other.shape[0]:
                         arrives, by = pointer(rows) + 4 * rows.shape[1], pointer(rows) + 8 * rows.shape[1]
                         at_other = entry_of(other, s, t, begin)
-                        two_sums32(rows, other, size, 0, out, lif_a, arrives, at_other, lif_c)
+                        two_sums32(np.float32(0), other_like, size, 0, out, lif_a, arrives, at_other, lif_c)
                     one_step32(
-                        rows, leaky, whole, alike, size, arrives, by, at_bias + t * next_bias, level, lu, lv, at_u,
-                        at_v, fired + at - begin, tally + t * neurons if lif_counts.shape[0] else tally,
+                        np.float32(0), leaky, whole, alike, size, arrives, by, at_bias + t * next_bias, level, lu, lv,
+                        at_u, at_v, fired + at - begin, tally + t * neurons if lif_counts.shape[0] else tally,
                     )  # fmt: skip
         job = next_job(turn)
     round_as_before(rounded)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from neuro_deploy.engines.native import along8, dot8
-from neuro_deploy.engines.native.gathering import BLOCK, BLOCKS, FEW, LEAST, TOP, in_lines
+from neuro_deploy.engines.native.gathering import BLOCK, BLOCKS, FEW, LEAST, TOP, grouped, in_lines
 from neuro_deploy.engines.native.products import NO_SEGMENTS, Packed, Product, Turned, whole
 from neuro_deploy.engines.native.threads import alone, threads
 from neuro_deploy.engines.native.tiles import PANEL, QUAD, ROWS, lined
@@ -76,7 +76,8 @@ def arranged(network: FixedNetwork, product: Product) -> Product:
     limit = gathered_up_to(weight)
     reason = f"{product.reason}; gathered while at most {FEW:.0%} of its sources spike"
     reason += ", |sum| < 2^15" if limit == len(weight) else f" and no more than {limit} of a row, |sum| < 2^15"
-    made = replace(made, sparse=in_lines(weight), limit=limit)
+    group = grouped(weight)
+    made = replace(made, sparse=in_lines(weight, group), limit=limit, group=group)
     return replace(product, packed=made, weight=NO_WEIGHTS, reason=reason)
 
 
@@ -150,8 +151,8 @@ def relay_too(population: FixedPopulation, product: Product, timesteps: int) -> 
     return Fused(dot8.relay8, product, jobs, (some, steps), some * channels, channels, more)
 
 
-def _gathering(packed: Packed) -> tuple[np.ndarray, int]:
-    return packed.sparse, packed.limit
+def _gathering(packed: Packed) -> tuple[np.ndarray, int, int]:
+    return packed.sparse, packed.limit, packed.group
 
 
 def _some(positions: int, channels: int, timesteps: int) -> tuple[int, int]:

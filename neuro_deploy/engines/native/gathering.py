@@ -1,11 +1,13 @@
 """Adding up the weights of the sources that spike, as LLVM code: for rows of which few do.
 
 A row's sources are looked at SOME at a time, as bits of a number, and those that spike are listed; then the sums of
-some targets stay in registers while the list is gone through.
+some targets stay in registers while the list is gone through. Where weights are small, those of GROUP sources are added
+up as bytes first.
 """
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -43,36 +45,41 @@ LEAST = 2 * BLOCK
 WORDS = ir.VectorType(SHORT, BLOCK // 2)
 TOP = 2**15 - 1
 """Largest magnitude of sums."""
+GROUP = 4
+"""Sources whose small weights are added up as bytes."""
 OFFSET = 128
-"""What the lower byte of every word of weights has too much, so that it never borrows from the upper one."""
+"""What the lower bytes of a group's words have too much together, so that they never borrow from the upper ones."""
 
 
-def adder(blocks: int) -> Any:
+def adder(blocks: int, group: int) -> Any:
     """Sums of a row for so many blocks of targets, for use in compiled loops.
 
-    Its arguments are whole numbers: address of the list of sources that spike, and its length; address of the first
-    source's weights for these targets; bytes from one source's weights to the next one's; address of the first sum,
-    int32; targets that are wanted.
+    Its arguments are whole numbers: address of the list of sources that spike, and how many groups these are; address
+    of the first source's weights for these targets; bytes from one source's weights to the next one's; address of the
+    first sum, int32; targets that are wanted.
 
-    Words of two weights are added up as they are, and their upper bytes too: the lower bytes' sum is what is left.
-    Both hold modulo 2^16, which is enough for sums of 16 bits.
+    A group's weights are added up as bytes. Words of two such sums are added up as they are, and their upper bytes too:
+    the lower bytes' sum is what is left. Both hold modulo 2^16, which is enough for sums of 16 bits.
     """
     signature = types.void(*[types.intp] * 6)
+    lanes = ir.VectorType(BYTE, BLOCK)
 
     def code(context: Any, build: ir.IRBuilder, _signature: Any, arguments: Any) -> Any:
-        listed, length, weight, further, out, left = arguments
+        listed, groups, weight, further, out, left = arguments
         both, upper = ([cgutils.alloca_once(build, WORDS) for _ in range(blocks)] for _ in range(2))
         for cell in (*both, *upper):
             build.store(ir.Constant(WORDS, None), cell)
         byte = ir.Constant(WORDS, [8] * WORDS.count)
-        with cgutils.for_range(build, length, intp=LONG) as spike:
-            which = build.load(build.gep(at_address(build, listed, INT), [spike.index]))
-            row = build.add(weight, build.mul(build.zext(which, LONG), further))
+        with cgutils.for_range(build, groups, intp=LONG) as some:
+            begin = build.mul(some.index, LONG(group))
+            places = (build.gep(at_address(build, listed, INT), [build.add(begin, LONG(n))]) for n in range(group))
+            rows = [build.add(weight, build.mul(build.zext(build.load(place), LONG), further)) for place in places]
             for index in range(blocks):
-                more = unaligned(build, at_address(build, row, WORDS, BLOCK * index))
+                each = (unaligned(build, at_address(build, row, lanes, BLOCK * index)) for row in rows)
+                more = build.bitcast(reduce(build.add, each), WORDS)
                 for cell, part in ((both[index], more), (upper[index], build.ashr(more, byte))):
                     build.store(build.add(build.load(cell), part), cell)
-        offset = build.mul(build.and_(build.mul(length, LONG(OFFSET)), LONG(2**16 - 1)), LONG(2**16 + 1))
+        offset = build.mul(build.and_(build.mul(groups, LONG(OFFSET)), LONG(2**16 - 1)), LONG(2**16 + 1))
         offsets = build.bitcast(splat(build, build.trunc(offset, INT), WORDS.count // 2), WORDS)
         whole = ir.VectorType(INT, WORDS.count)
         for index in range(blocks):
@@ -164,21 +171,27 @@ def _spiking(build: ir.IRBuilder, source: Value, sources: Value, word: Value) ->
     return build.and_(bits, build.select(build.icmp_signed("<", left, LONG(SOME)), below, LONG(-1)))
 
 
-def in_lines(weight: Array) -> Array:
+def grouped(weight: Array) -> int:
+    """Sources whose weights, int8, may be added up as bytes, whichever they are."""
+    return GROUP if GROUP * int(np.abs(weight.astype(np.int64)).max(initial=0)) < OFFSET else 1
+
+
+def in_lines(weight: Array, group: int) -> Array:
     """Weights (sources, targets) of bytes as ``adder`` reads them: a source's begin where a cache's line does.
 
-    In each block the first half of the targets stands in the lower bytes of words, the second in the upper ones. So
-    much memory may be read beyond them that a source's last targets need not fill all registers.
+    In each block the first half of the targets stands in the lower bytes of words, the second in the upper ones. After
+    the last source follows one that weighs nothing, to fill up groups. So much memory may be read beyond it that a
+    source's last targets need not fill all registers.
     """
-    sources, targets = weight.shape
+    (sources, targets), rows = weight.shape, len(weight) + 1
     wide = -(-targets // SOME) * SOME
-    halves = np.zeros((sources, wide // BLOCK, 2, BLOCK // 2), np.int16)
-    halves.reshape(sources, wide)[:, :targets] = weight
-    halves[:, :, 0] += OFFSET
-    held = np.zeros(sources * wide + BLOCKS * BLOCK + SOME, np.int8)
+    halves = np.zeros((rows, wide // BLOCK, 2, BLOCK // 2), np.int16)
+    halves.reshape(rows, wide)[:sources, :targets] = weight
+    halves[:, :, 0] += OFFSET // group
+    held = np.zeros(rows * wide + BLOCKS * BLOCK + SOME, np.int8)
     start = -held.ctypes.data % SOME
-    made: Array = held[start : start + sources * wide].reshape(sources, wide)
-    made[:] = halves.astype(np.int8).swapaxes(2, 3).reshape(sources, wide)
+    made: Array = held[start : start + rows * wide].reshape(rows, wide)
+    made[:] = halves.astype(np.int8).swapaxes(2, 3).reshape(rows, wide)
     return made
 
 

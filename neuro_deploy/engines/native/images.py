@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
 from neuro_deploy.engines.native.compiling import inner, outer
@@ -82,6 +83,25 @@ def enter(first: int, last: int, values: Array, out: Array) -> None:
         for position in range(positions):
             for channel in range(channels):
                 out[frame, position, channel] = values[frame, channel, position]
+
+
+@outer
+def enter_rows(first: int, last: int, values: Array, out: Array, counts: Array) -> None:
+    """``enter`` and ``tally`` in one, of samples in the same order inside, timesteps first to last - 1.
+
+    values: (samples, T, neurons), whole. out: alike, of a type that holds them. counts: (T, neurons), uint8.
+    """
+    for sample in range(len(values)):
+        for step in range(first, last):
+            _enter_row(values[sample, step], out[sample, step], counts[step])
+
+
+@inner
+def _enter_row(values: Array, out: Array, counts: Array) -> None:
+    for i in range(len(values)):
+        value = values[i]
+        out[i] = value
+        counts[i] += np.uint8(value != 0)
 
 
 @outer

@@ -56,10 +56,10 @@ def address(values: Array, begin: int, neurons: int) -> int:
 
 @compiled(inline="always")
 def one_step32(
-    like: Array, leaky: bool, whole: bool, alike: bool, size: int, x: int, factor: int, bias: int, threshold: int,
+    like: Any, leaky: bool, whole: bool, alike: bool, size: int, x: int, factor: int, bias: int, threshold: int,
     ku: int, kv: int, u: int, v: int, spikes: int, counted: int,
 ) -> None:  # fmt: skip
-    """A timestep of some neurons, at which ``floor(factor x)`` arrives. Addresses; like: an array of x's type."""
+    """A timestep of some neurons, at which ``floor(factor x)`` arrives. Addresses; like: a number of x's type."""
     if leaky and whole:
         fire_leaky_whole(like, size, alike, x, factor, bias, threshold, kv, v, spikes, counted, ku, u)
     elif leaky:
@@ -122,20 +122,20 @@ def begin32(fresh: bool, leaky: bool, u: Array, v: Array, s: int, begin: int, si
 
 @compiled(inline="always")
 def keep32(
-    like: Array, leaky: bool, alike: bool, size: int, x: int, factor: int, u: int, v: int, kept_u: Array,
-    kept_v: Array, at: int,
+    like: Any, leaky: bool, alike: bool, size: int, x: int, factor: int, u: int, v: int, kept_u: int, kept_v: int,
+    at: int,
 ) -> None:  # fmt: skip
     """Note u and v of some neurons after a timestep at which ``floor(factor x)`` arrived, if they are wanted.
 
-    Addresses, as in ``one_step32``. at: the first one's place in kept_u and kept_v.
+    Addresses, as in ``one_step32``; kept_u, kept_v: 0 where they are not wanted. at: the first one's place in both.
     """
-    if kept_u.shape[0]:
+    if kept_u:
         if leaky:
-            copy32(size, 0, u, pointer(kept_u) + 4 * at)
+            copy32(size, 0, u, kept_u + 4 * at)
         else:
-            arrive32(like, size, alike, x, factor, pointer(kept_u) + 4 * at)
-    if kept_v.shape[0]:
-        copy32(size, 0, v, pointer(kept_v) + 4 * at)
+            arrive32(like, size, alike, x, factor, kept_u + 4 * at)
+    if kept_v:
+        copy32(size, 0, v, kept_v + 4 * at)
 
 
 @inner
@@ -193,7 +193,9 @@ def lif32(
     float32.
     """
     samples, steps, neurons = spikes.shape
-    total, ones, kept = lined_up(1, width, F32), np.ones(width, F32), kept_u.shape[0] or kept_v.shape[0]
+    total, ones = lined_up(1, width, F32), np.ones(width, F32)
+    keep_u, keep_v = placed(kept_u, 0, 0, 0, 0), placed(kept_v, 0, 0, 0, 0)
+    like, other = arriving.dtype.type(0), extra.dtype.type(0)
     mine, bytes_ = lined_up(2, width, F32), np.empty(width, np.uint8)
     next_bias, rounded = stride(bias, 1, bias.shape[2]), round_toward_zero()
     block = next_job(turn)
@@ -216,22 +218,20 @@ def lif32(
                 now = fired + (s * steps + t) * neurons
                 tally = counted + t * neurons if counts.shape[0] else counted
                 if extra.shape[0]:
-                    two_sums32(arriving, extra, size, 0, x, a, summed, entry_of(extra, s, t, begin), b)
+                    two_sums32(like, other, size, 0, x, a, summed, entry_of(extra, s, t, begin), b)
                     one_step32(
-                        total, leaky, whole, alike, size, summed, one, at_bias + t * next_bias, level, lu, lv, at_u,
+                        F32(0), leaky, whole, alike, size, summed, one, at_bias + t * next_bias, level, lu, lv, at_u,
                         at_v, now, tally,
                     )  # fmt: skip
-                    if kept:
-                        at = (s * steps + t) * neurons + begin
-                        keep32(total, leaky, alike, size, summed, one, at_u, at_v, kept_u, kept_v, at)
+                    at = (s * steps + t) * neurons + begin
+                    keep32(F32(0), leaky, alike, size, summed, one, at_u, at_v, keep_u, keep_v, at)
                 else:
                     one_step32(
-                        arriving, leaky, whole, alike, size, x, a, at_bias + t * next_bias, level, lu, lv, at_u, at_v,
+                        like, leaky, whole, alike, size, x, a, at_bias + t * next_bias, level, lu, lv, at_u, at_v,
                         now, tally,
                     )  # fmt: skip
-                    if kept:
-                        at = (s * steps + t) * neurons + begin
-                        keep32(arriving, leaky, alike, size, x, a, at_u, at_v, kept_u, kept_v, at)
+                    at = (s * steps + t) * neurons + begin
+                    keep32(like, leaky, alike, size, x, a, at_u, at_v, keep_u, keep_v, at)
         block = next_job(turn)
     round_as_before(rounded)
 

@@ -16,7 +16,7 @@ from neuro_deploy.engines.native.gathering import NONE
 from neuro_deploy.engines.native.images import beside, pad, windows
 from neuro_deploy.engines.native.layout import Shape
 from neuro_deploy.engines.native.threads import EACH, deal, share, threads, unnoted
-from neuro_deploy.engines.native.tiles import PANEL, ROWS
+from neuro_deploy.engines.native.tiles import LANES, PANEL, ROWS
 from neuro_deploy.network import FixedProjection
 
 if TYPE_CHECKING:
@@ -35,7 +35,8 @@ NO_SEGMENTS = np.zeros(1, np.int64)
 class Packed:
     """Rows of sources for ``dot8``: see ``dot8.sums8``. margin: zeros around images. channels: of the sources.
 
-    sparse: the weights as they are gathered while few sources spike, or none. limit: of a row's spikes, then.
+    sparse: the weights as they are gathered while few sources spike, or none. limit: of a row's spikes, then. group:
+    sources whose weights are added up as bytes, then.
     """
 
     weight: np.ndarray
@@ -46,13 +47,14 @@ class Packed:
     per: int
     sparse: np.ndarray = field(default_factory=lambda: NONE)
     limit: int = 0
+    group: int = 1
     margin: tuple[int, int] = (0, 0)
     channels: tuple[int, int] | None = None
 
     @property
     def work(self) -> int:
         """Operations a frame, about."""
-        return self.places.size * self.targets * (len(self.segments) * self.quads // 4 + 1)
+        return self.places.size * whole(self.targets, LANES) * (len(self.segments) * self.quads // 4 + 1)
 
     def arguments(self, segments: np.ndarray) -> tuple[Any, ...]:
         """What follows the sources in calls of loops."""

@@ -7,14 +7,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from neuro_deploy.engines.native.compiling import inner
-from neuro_deploy.engines.native.gathering import BLOCK, BLOCKS, FEW, USUAL, adder, list_spiking, spiking
+from neuro_deploy.engines.native.compiling import compiled, inner
+from neuro_deploy.engines.native.gathering import BLOCK, BLOCKS, FEW, GROUP, USUAL, adder, list_spiking, spiking
 from neuro_deploy.engines.native.llvm import pointer
 from neuro_deploy.engines.native.tiles import LANES, PANEL, QUAD, ROWS, VECTORS, tile
 
 Array = npt.NDArray[Any]
 _one, _two, _three = (tile(min(n, VECTORS)) for n in (1, 2, 3))
-_add_two, _add_three, _add_five, _add_most = (adder(min(n, BLOCKS)) for n in (2, 3, 5, BLOCKS))
+_add_two, _add_three, _add_five, _add_most = (adder(min(n, BLOCKS), 1) for n in (2, 3, 5, BLOCKS))
+_group_two, _group_three, _group_five, _group_most = (adder(min(n, BLOCKS), GROUP) for n in (2, 3, 5, BLOCKS))
 
 
 @inner
@@ -42,8 +43,8 @@ def few(rows: int, starts: Array, segments: Array, sparse: Array, limit: int) ->
 
     limit: of a row's spikes, so that sums fit in 16 bits.
     """
-    sources = sparse.shape[0]
-    if not sources:
+    sources = sparse.shape[0] - 1
+    if sources < 0:
         return False
     spikes, most, each = 0, int(FEW * sources * rows), sources // segments.size
     for row in range(rows):
@@ -56,26 +57,55 @@ def few(rows: int, starts: Array, segments: Array, sparse: Array, limit: int) ->
     return True
 
 
+@compiled(inline="always")
+def _add(listed: int, spikes: int, weight: int, further: int, out: int, left: int) -> None:
+    """See ``gathering.adder``."""
+    if left <= 2 * BLOCK:
+        _add_two(listed, spikes, weight, further, out, left)
+    elif left <= 3 * BLOCK:
+        _add_three(listed, spikes, weight, further, out, left)
+    elif left <= 5 * BLOCK:
+        _add_five(listed, spikes, weight, further, out, left)
+    else:
+        _add_most(listed, spikes, weight, further, out, left)
+
+
+@compiled(inline="always")
+def _add_groups(listed: int, groups: int, weight: int, further: int, out: int, left: int) -> None:
+    if left <= 2 * BLOCK:
+        _group_two(listed, groups, weight, further, out, left)
+    elif left <= 3 * BLOCK:
+        _group_three(listed, groups, weight, further, out, left)
+    elif left <= 5 * BLOCK:
+        _group_five(listed, groups, weight, further, out, left)
+    else:
+        _group_most(listed, groups, weight, further, out, left)
+
+
 @inner
-def gather(rows: int, starts: Array, segments: Array, sparse: Array, first: int, last: int, out: int) -> None:
-    """As ``panels``, of rows of which few sources spike. first: where a block begins."""
-    sources, further = sparse.shape
+def gather(
+    rows: int, starts: Array, segments: Array, sparse: Array, group: int, first: int, last: int, out: int
+) -> None:
+    """As ``panels``, of rows of which few sources spike.
+
+    group: see ``gathering.grouped``. first: where a block begins.
+    """
+    sources, further = sparse.shape[0] - 1, sparse.shape[1]
     each, wide, listed = sources // segments.size, last - first, np.empty(sources + USUAL, np.int32)
     for row in range(rows):
         to, spikes = pointer(listed), 0
         for i in range(segments.size):
             spikes += list_spiking(starts[row] + segments[i], each, to + 4 * spikes, i * each)
+        groups = -(-spikes // group)
+        for i in range(GROUP):
+            listed[spikes + i] = sources
         for target in range(first, last, BLOCKS * BLOCK):
             left, weight = last - target, pointer(sparse) + target
             end = out + 4 * (row * wide + target - first)
-            if left <= 2 * BLOCK:
-                _add_two(to, spikes, weight, further, end, left)
-            elif left <= 3 * BLOCK:
-                _add_three(to, spikes, weight, further, end, left)
-            elif left <= 5 * BLOCK:
-                _add_five(to, spikes, weight, further, end, left)
+            if group > 1:
+                _add_groups(to, groups, weight, further, end, left)
             else:
-                _add_most(to, spikes, weight, further, end, left)
+                _add(to, spikes, weight, further, end, left)
 
 
 @inner
@@ -87,13 +117,14 @@ def sums(
     weight: Array,
     sparse: Array,
     limit: int,
+    group: int,
     first: int,
     last: int,
     out: int,
 ) -> None:
     """Sums of rows for targets first to last - 1, by whichever way takes less."""
     if few(rows, starts, segments, sparse, limit):
-        gather(rows, starts, segments, sparse, first, last, out)
+        gather(rows, starts, segments, sparse, group, first, last, out)
     else:
         panels(rows, starts, segments, quads, weight, first, last, out, last - first)
 

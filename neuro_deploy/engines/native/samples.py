@@ -7,7 +7,7 @@ import numpy as np
 from neuro_deploy.engines.base import as_sequence
 from neuro_deploy.engines.native.buffers import roomy
 from neuro_deploy.engines.native.choice import sent
-from neuro_deploy.engines.native.images import enter, tally
+from neuro_deploy.engines.native.images import enter, enter_rows, tally
 from neuro_deploy.engines.native.layout import inner_shape, to_inner
 from neuro_deploy.engines.native.threads import EACH, share
 from neuro_deploy.network import FixedNetwork
@@ -38,10 +38,11 @@ def still(network: FixedNetwork, inputs: IntArray) -> bool:
 def fill(entering: np.ndarray, sequence: IntArray, counts: np.ndarray) -> None:
     """Put samples, (samples, T or 1, neurons), where they enter, (samples, T or 1, *inner shape), and count them."""
     samples, steps, *inner = entering.shape
-    values = np.ascontiguousarray(sequence).reshape(samples * steps, inner[-1], -1)
-    if 1 in values.shape[1:]:
-        bytes_ = values.view(np.uint8) if values.itemsize == entering.itemsize == 1 else values
-        np.copyto(entering.reshape(-1), bytes_.reshape(-1), casting="unsafe")
-    else:
-        share(enter, samples * steps, EACH * values.size, values, entering.reshape(samples * steps, -1, inner[-1]))
-    share(tally, steps, values.size, entering.reshape(samples, steps, -1), counts)
+    values, rows = np.ascontiguousarray(sequence), entering.reshape(samples, steps, -1)
+    if 1 in (inner[-1], rows.shape[-1] // inner[-1]):
+        share(enter_rows, steps, EACH * values.size, values, rows, counts)
+        return
+    frames, channels = samples * steps, inner[-1]
+    each = values.reshape(frames, channels, -1), entering.reshape(frames, -1, channels)
+    share(enter, frames, EACH * values.size, *each)
+    share(tally, steps, values.size, rows, counts)

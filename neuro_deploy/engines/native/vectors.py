@@ -176,10 +176,10 @@ def _loop(body: Callable[[Lanes], None], **kinds: Any) -> Any:
     return code
 
 
-def _kind(array: Any) -> Any:
-    """LLVM's type of an array's elements."""
+def _kind(number: Any) -> Any:
+    """LLVM's type of such numbers."""
     kinds = {"float32": FLOAT, "float64": DOUBLE, "int32": INT, "uint8": BYTE, "int8": BYTE}
-    return kinds[str(array.dtype)]
+    return kinds[str(number)]
 
 
 def _arriving(n: Lanes, *, whole: bool) -> Value:
@@ -266,7 +266,7 @@ def _firing(body: Callable[..., None], *, whole: bool, leaky: bool) -> Any:
 fire_plain, fire_whole = (_firing(_plain, whole=whole, leaky=False) for whole in (False, True))
 """A timestep of n neurons without u; of whole factors.
 
-Arguments: an array of x's type; n; whether SHARED are alike; addresses of x, factor,
+Arguments: a number of x's type; n; whether SHARED are alike; addresses of x, factor,
 bias, threshold, kv (what is left of 1), v, spikes, counts.
 """
 fire_leaky, fire_leaky_whole = (_firing(_leaky, whole=whole, leaky=True) for whole in (False, True))
@@ -290,7 +290,7 @@ def _sending(*, whole: bool) -> tuple[Any, Any]:
 
 The latter two of whole factors.
 
-Arguments: an array of x's type, and of extra's; n; whether factors are alike; addresses of x, factor, bias, total,
+Arguments: a number of x's type, and of extra's; n; whether factors are alike; addresses of x, factor, bias, total,
 counts, and of extra, extra_factor.
 """
 arrive32: Any = intrinsic(
@@ -299,7 +299,7 @@ arrive32: Any = intrinsic(
         _loop(_arrive, x=_kind(like), factor=FLOAT, kept=FLOAT),
     )
 )
-"""``kept = 64 floor(factor x)``. Arguments: an array of x's type; n; whether factors are alike; x, factor, kept."""
+"""``kept = 64 floor(factor x)``. Arguments: a number of x's type; n; whether factors are alike; x, factor, kept."""
 copy32: Any = intrinsic(lambda _typing, _n, _a, _value, _kept: (_takes(4), _loop(_copy, value=FLOAT, kept=FLOAT)))
 """``kept = value``. Arguments: n; 0; their addresses."""
 two_sums32: Any = intrinsic(
@@ -310,7 +310,7 @@ two_sums32: Any = intrinsic(
 )
 """``total = floor(factor x) + floor(extra_factor extra)``.
 
-Arguments: arrays of x's and of extra's type; n; whether factors are alike; addresses of x, factor, total, extra,
+Arguments: numbers of x's and of extra's type; n; whether factors are alike; addresses of x, factor, total, extra,
 extra_factor.
 """
 
