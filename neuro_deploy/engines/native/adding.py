@@ -68,6 +68,17 @@ def relay(
         block = next_job(turn)
 
 
+@outer
+def together(apart: Array, counts: Array, anew: bool) -> None:
+    """Add up what groups counted, (groups, T, neurons), in counts, (T, neurons); anew: these hold anything before."""
+    groups, rows, _ = apart.shape
+    for row in range(rows):
+        if anew:
+            counts[row] = 0
+        for some in range(groups):
+            _add_row(counts[row], apart[some, row])
+
+
 @inner
 def _add_row(total: Array, row: Array) -> None:
     for i in range(total.size):

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from neuro_deploy.engines.native.compiling import inner, outer
 from neuro_deploy.engines.native.kernels import begin32, keep32, lined_up, one_step32, own, placed, stride
-from neuro_deploy.engines.native.llvm import pointer
+from neuro_deploy.engines.native.llvm import pointer, zero_bytes
 from neuro_deploy.engines.native.tiles import LANES, PANEL, QUAD, ROWS, VECTORS, interleave, tile
 from neuro_deploy.engines.native.vectors import next_job, round_as_before, round_toward_zero
 
@@ -74,13 +74,14 @@ def along8(
     v: Array,
     spikes: Array,
     counts: Array,
+    anew: bool,
     kept_u: Array,
     kept_v: Array,
 ) -> None:
     """As ``dot8.lif8``, of weights shared along an axis; a job is some columns of a part.
 
     source: uint8, (samples, T or 1, parts, deep, long), flat; weights meet its deep rows at every column. wide: columns
-    of a job. weight: (targets, deep in whole fours), int8.
+    of a job. weight: (targets, deep in whole fours), int8. anew: counts hold anything before.
     """
     samples, steps, neurons = spikes.shape
     targets, columns = weight.shape[0], -(-long // wide)
@@ -124,10 +125,13 @@ def along8(
                     x, a, at = summed + 4 * i * run, factors + own_factor * begin, (s * steps + t) * neurons + begin
                     at_u = states_u + 4 * (s * neurons + begin if states else i * run)
                     at_v = states_v + 4 * (s * neurons + begin if states else i * run)
+                    tally = counted + t * neurons + begin if tallies else counted
+                    if anew and s == 0:
+                        zero_bytes(tally, run)
                     one_step32(
                         np.int32(0), leaky, whole, alike, run, x, a, biases + t * next_bias + own_bias * begin,
                         levels + own_level * begin, lefts_u + own_u * begin, lefts_v + own_v * begin, at_u, at_v,
-                        fired + at, counted + t * neurons + begin if tallies else counted,
+                        fired + at, tally,
                     )  # fmt: skip
                     keep32(np.int32(0), leaky, alike, run, x, a, at_u, at_v, keep_u, keep_v, at)
         job = next_job(turn)

@@ -22,7 +22,7 @@ from neuro_deploy.engines.native.kernels import (
     placed,
     stride,
 )
-from neuro_deploy.engines.native.llvm import pointer
+from neuro_deploy.engines.native.llvm import pointer, zero_bytes
 from neuro_deploy.engines.native.rows8 import begin as begin_rows
 from neuro_deploy.engines.native.rows8 import panels, sums
 from neuro_deploy.engines.native.tiles import FOUND, PANEL, QUAD, ROWS, packed
@@ -103,6 +103,7 @@ def lif8(
     v: Array,
     spikes: Array,
     counts: Array,
+    anew: bool,
     kept_u: Array,
     kept_v: Array,
 ) -> None:
@@ -110,7 +111,8 @@ def lif8(
 
     positions, wide: positions and targets in a job; wide is all targets, unless there is one position. at_once:
     timesteps. source: (samples, T or 1, per), flat. sparse, limit, group: see ``products.Packed``. counts: as there, of
-    each of some groups of samples: the first jobs are those of the first group. All else as in these two.
+    each of some groups of samples: the first jobs are those of the first group; anew: they hold anything before. All
+    else as in these two.
     """
     samples, steps, neurons = spikes.shape
     frames, columns, groups = source.size // per // samples, -(-targets // wide), max(1, counts.shape[0])
@@ -132,7 +134,8 @@ def lif8(
         lu, lv = address(ku, begin, neurons), address(kv, begin, neurons)
         summed, fired = pointer(scratch), pointer(spikes) + begin
         counted = placed(counts, some * steps, begin, neurons, pointer(bytes_))
-        for s in range(some * samples // groups, (some + 1) * samples // groups):
+        first, after = some * samples // groups, (some + 1) * samples // groups
+        for s in range(first, after):
             begin32(fresh, leaky, u, v, s, begin, size, mine)
             at_u = placed(u, s, begin, neurons, pointer(mine))
             at_v = placed(v, s, begin, neurons, pointer(mine) + 4 * mine.shape[1])
@@ -143,10 +146,12 @@ def lif8(
                     begin_rows(starts, source, here, (s * frames + t) * here.size, rows, per)
                     sums(rows, starts, segments, quads, weight, sparse, limit, group, target, end, summed)
                 now = t % at_once * size if frames > 1 else 0
+                tally = counted + t * neurons if counts.shape[0] else counted
+                if anew and s == first:
+                    zero_bytes(tally, size)
                 one_step32(
                     np.int32(0), leaky, whole, alike, size, summed + 4 * now, a, at_bias + t * next_bias, level, lu, lv,
-                    at_u, at_v, fired + (s * steps + t) * neurons,
-                    counted + t * neurons if counts.shape[0] else counted,
+                    at_u, at_v, fired + (s * steps + t) * neurons, tally,
                 )  # fmt: skip
                 at = (s * steps + t) * neurons + begin
                 keep32(np.int32(0), leaky, alike, size, summed + 4 * now, a, at_u, at_v, keep_u, keep_v, at)
@@ -178,6 +183,7 @@ def relay8(
     same: bool,
     total: Array,
     counts: Array,
+    anew: bool,
     lif_factor: Array,
     other: Array,
     other_factor: Array,
@@ -215,7 +221,7 @@ def relay8(
         a, b, c = address(factor, begin, neurons), address(bias, begin, neurons), address(extra_factor, begin, neurons)
         lif_a, lif_c = address(lif_factor, begin, neurons), address(other_factor, begin, neurons)
         level, lu, lv = address(threshold, begin, neurons), address(ku, begin, neurons), address(kv, begin, neurons)
-        fired, tally = pointer(spikes) + begin, placed(lif_counts, 0, begin, neurons, pointer(bytes_))
+        fired, lif_counted = pointer(spikes) + begin, placed(lif_counts, 0, begin, neurons, pointer(bytes_))
         for s in range(samples):
             if spikes.shape[0]:
                 begin32(fresh, leaky, u, v, s, begin, size, mine)
@@ -233,6 +239,7 @@ def relay8(
                 x = pointer(scratch) + 4 * (some * size if frames > 1 else 0)
                 out = pointer(total) + 4 * at if total.shape[0] else pointer(rows)
                 counted = pointer(counts) + t * neurons + begin
+                zero_bytes(counted, size if anew and s == 0 else 0)
                 more = entry_of(extra, s, t, begin)
                 if extra.shape[0] and entire:
                     send_sum_whole32(np.int32(0), more_like, size, same, x, a, b, out, counted, more, c)
@@ -244,13 +251,15 @@ def relay8(
                     send32(np.int32(0), size, same, x, a, b, out, counted)
                 if spikes.shape[0]:
                     arrives, by = out, lif_a
+                    tally = lif_counted + t * neurons if lif_counts.shape[0] else lif_counted
+                    zero_bytes(tally, size if anew and s == 0 else 0)
                     if other.shape[0]:
                         arrives, by = pointer(rows) + 4 * rows.shape[1], pointer(rows) + 8 * rows.shape[1]
                         at_other = entry_of(other, s, t, begin)
                         two_sums32(np.float32(0), other_like, size, 0, out, lif_a, arrives, at_other, lif_c)
                     one_step32(
                         np.float32(0), leaky, whole, alike, size, arrives, by, at_bias + t * next_bias, level, lu, lv,
-                        at_u, at_v, fired + at - begin, tally + t * neurons if lif_counts.shape[0] else tally,
+                        at_u, at_v, fired + at - begin, tally,
                     )  # fmt: skip
         job = next_job(turn)
     round_as_before(rounded)

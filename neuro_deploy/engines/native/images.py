@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from neuro_deploy.engines.native.compiling import inner, outer
 from neuro_deploy.engines.native.llvm import copy_bytes, pointer
+from neuro_deploy.engines.native.vectors import enter8
 
 Array = npt.NDArray[Any]
 
@@ -87,21 +87,15 @@ def enter(first: int, last: int, values: Array, out: Array) -> None:
 
 @outer
 def enter_rows(first: int, last: int, values: Array, out: Array, counts: Array) -> None:
-    """``enter`` and ``tally`` in one, of samples in the same order inside, timesteps first to last - 1.
+    """``enter`` and ``tally`` in one, of bytes in the same order inside, timesteps first to last - 1.
 
-    values: (samples, T, neurons), whole. out: alike, of a type that holds them. counts: (T, neurons), uint8.
+    values, out: (samples, T, neurons), bytes. counts: (T, neurons), uint8.
     """
-    for sample in range(len(values)):
+    samples, steps, size = values.shape
+    for sample in range(samples):
         for step in range(first, last):
-            _enter_row(values[sample, step], out[sample, step], counts[step])
-
-
-@inner
-def _enter_row(values: Array, out: Array, counts: Array) -> None:
-    for i in range(len(values)):
-        value = values[i]
-        out[i] = value
-        counts[i] += np.uint8(value != 0)
+            at = (sample * steps + step) * size
+            enter8(size, 1, pointer(values) + at, pointer(out) + at, pointer(counts) + step * size)
 
 
 @outer

@@ -59,6 +59,16 @@ copy_bytes: Any = intrinsic(lambda _typing, _to, _source, _size: (types.void(*[t
 """Copies bytes. Arguments: addresses of where to, and of what; how many."""
 
 
+def _zero(context: Any, build: ir.IRBuilder, _signature: Any, arguments: Any) -> Any:
+    to = build.inttoptr(arguments[0], BYTE.as_pointer())
+    call(build, "llvm.memset.p0.i64", ir.VoidType(), to, BYTE(0), arguments[1], ir.IntType(1)(0))
+    return context.get_dummy_value()
+
+
+zero_bytes: Any = intrinsic(lambda _typing, _to, _size: (types.void(*[types.intp] * 2), _zero))
+"""Sets bytes to 0. Arguments: address; how many."""
+
+
 def _pointer(context: Any, build: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
     array = context.make_array(signature.args[0])(context, build, arguments[0])
     return build.ptrtoint(array.data, LONG)

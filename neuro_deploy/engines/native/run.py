@@ -16,7 +16,7 @@ from neuro_deploy.engines.native.layout import from_inner
 from neuro_deploy.engines.native.plan import Plan, Step
 from neuro_deploy.engines.native.samples import entering
 from neuro_deploy.engines.native.tape import Tally, Tape, told
-from neuro_deploy.engines.native.threads import EACH, Call, deal, do, note, noted
+from neuro_deploy.engines.native.threads import EACH, Call, deal, do, noted
 from neuro_deploy.network import FixedNetwork, FixedPopulation
 from neuro_deploy.numerics.registers import IntArray
 
@@ -58,8 +58,7 @@ class Run(Arrivals):
         sequence = as_sequence(network, inputs)
         once = sequence[:, :1] if self.static else sequence
         if noting:
-            written = {step.population.name for step in plan.steps if self._writes(step)}
-            self.tally = Tally(network, once.shape[1], written)
+            self.tally = Tally(network, once.shape[1])
             self.counts = self.tally.counts(self.tally.held)
         self.entering = entering(network, once, self.counts)
         self.once: dict[str, np.ndarray] = {}
@@ -125,22 +124,23 @@ class Run(Arrivals):
         """What a relay sends, (samples, T or 1, *shape), or no samples if nobody wants it any more; counted."""
         static = all(self._static(intake.product) for intake in step.intakes)
         here = np.zeros((1, step.population.neurons), np.uint8) if static else counts
-        if static:
-            note(here.fill, 0)
         if step.fused and step.direct:
             pair = None if static else self._pair(step)
             shape = (self.samples, len(here), step.population.neurons)
             total = np.empty((0, *shape[1:]), step.sums) if pair and pair.sole else self.buffers.take(shape, step.sums)
-            rest = (step.direct[1], *self._extra(step), step.neurons.bias, step.whole, step.alike, total, here)
+            flags = (step.whole, step.alike)
+            rest = (step.direct[1], *self._extra(step), step.neurons.bias, *flags, total, here, self.noting)
             neurons = self._neurons_with(step, pair, start, stop) if pair else NO_NEURONS
             self._fused(step.fused, (*rest, *neurons))
             if pair:
                 self.paired.add(pair.population.name)
                 self._fired(pair, *neurons[-4:-1])
         else:
+            self._from_zero(here)
             total = self._relayed(step, stop - start, here)
         value = total.reshape(*total.shape[:2], *step.shape)
         if static:
+            self._from_zero(counts)
             do(np.add, counts, here, counts)
             self.once[step.population.name] = here
             self.still[step.population.name] = value
@@ -190,14 +190,19 @@ class Run(Arrivals):
         parameters = self._parameters(step, start, stop, fresh=fresh)
         if step.fused and step.direct:
             apart = self._apart(step.fused, counts)
-            self._fused(step.fused, (step.direct[1], *parameters, u, v, spikes, apart, kept["u"], kept["v"]))
-            self._together(apart, counts)
+            several = apart.ndim == 3 and len(apart) > 1
+            ends = (u, v, spikes, apart, self.noting or several, kept["u"], kept["v"])
+            self._fused(step.fused, (step.direct[1], *parameters, *ends))
+            if several:
+                do(adding.together, apart, counts, self.noting)
+                self.buffers.give(apart)
         else:
             x, factor = self._arriving(step, steps)
             extra = self._extra(step) if neurons.narrow else ()
             loop = kernels.lif32 if neurons.narrow else kernels.lif64
-            ends = (u, v, spikes, counts, kept["u"], kept["v"])
-            deal(loop, step.jobs, EACH * spikes.size, step.width, x, factor, *extra, *parameters, *ends)
+            self._from_zero(counts)
+            after = (u, v, spikes, counts, kept["u"], kept["v"])
+            deal(loop, step.jobs, EACH * spikes.size, step.width, x, factor, *extra, *parameters, *after)
             self._used(step, x)
         for what in wanted:
             self._keep(step, what)[:, start:stop] = kept[what]
@@ -228,18 +233,12 @@ class Run(Arrivals):
                 if counts.size
                 else NOTHING8
             )
-        apart = self.buffers.take((groups, *counts.shape), np.uint8)
-        do(apart.fill, 0)
-        return apart
+        return self.buffers.take((groups, *counts.shape), np.uint8)
 
-    def _together(self, apart: np.ndarray, counts: np.ndarray) -> None:
-        """Add up what groups of samples counted."""
-        if apart.ndim == 3 and len(apart) > 1:
-            total = self.buffers.take(counts.shape, np.uint8)
-            do(np.add.reduce, apart, 0, np.uint8, total)
-            do(np.add, counts, total, counts)
-            self.buffers.give(apart)
-            self.buffers.give(total)
+    def _from_zero(self, counts: np.ndarray) -> None:
+        """Runs that are made again find what the one before counted."""
+        if self.noting:
+            do(counts.fill, 0)
 
     def _fused(self, fused: Fused, rest: tuple[Any, ...]) -> None:
         """A product and what it feeds in one loop."""

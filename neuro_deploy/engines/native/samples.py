@@ -38,11 +38,14 @@ def still(network: FixedNetwork, inputs: IntArray) -> bool:
 def fill(entering: np.ndarray, sequence: IntArray, counts: np.ndarray) -> None:
     """Put samples, (samples, T or 1, neurons), where they enter, (samples, T or 1, *inner shape), and count them."""
     samples, steps, *inner = entering.shape
-    values, rows = np.ascontiguousarray(sequence), entering.reshape(samples, steps, -1)
-    if 1 in (inner[-1], rows.shape[-1] // inner[-1]):
-        share(enter_rows, steps, EACH * values.size, values, rows, counts)
+    rows, frames, channels = entering.reshape(samples, steps, -1), samples * steps, inner[-1]
+    if 1 not in (channels, rows.shape[-1] // channels):
+        values = np.ascontiguousarray(sequence).reshape(frames, channels, -1)
+        share(enter, frames, EACH * values.size, values, entering.reshape(frames, -1, channels))
+    elif entering.itemsize == 1:
+        bytes_ = sequence if sequence.itemsize == 1 else sequence.astype(entering.dtype)
+        share(enter_rows, steps, rows.size, np.ascontiguousarray(bytes_), rows, counts)
         return
-    frames, channels = samples * steps, inner[-1]
-    each = values.reshape(frames, channels, -1), entering.reshape(frames, -1, channels)
-    share(enter, frames, EACH * values.size, *each)
-    share(tally, steps, values.size, rows, counts)
+    else:
+        np.copyto(rows, sequence, casting="unsafe")
+    share(tally, steps, rows.size, rows, counts)

@@ -6,7 +6,7 @@ In small networks, and for few samples, Python takes as long as the loops.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -29,29 +29,19 @@ LINE = 64
 
 
 class Tally:
-    """The counts of all populations in one array, so that they are set to 0, copied or lent at once.
+    """The counts of all populations in one array, so that they are copied or lent at once."""
 
-    written: populations whose counts a run writes; to the others' it adds.
-    """
-
-    def __init__(self, network: FixedNetwork, entering: int, written: Collection[str]) -> None:
+    def __init__(self, network: FixedNetwork, entering: int) -> None:
         """entering: timesteps of the input that are counted."""
         steps = {population.name: network.timesteps for population in network.populations}
         steps[network.entry] = entering
-        names = sorted(steps, key=lambda name: name in written)
         self._places: dict[str, tuple[int, int, int]] = {}
         end = 0
-        for name in names:
+        for name, many in steps.items():
             neurons = network.population(name).neurons
-            self._places[name] = end, steps[name], neurons
-            end += -(-steps[name] * neurons // LINE) * LINE
-        added = [place for name, place in self._places.items() if name not in written]
+            self._places[name] = end, many, neurons
+            end += -(-many * neurons // LINE) * LINE
         self.held = np.zeros(end + ROOM, np.uint8)
-        self._added = max((start + many * neurons for start, many, neurons in added), default=0)
-
-    def clear(self) -> None:
-        """Count from 0."""
-        self.held[: self._added] = 0
 
     def counts(self, held: np.ndarray) -> dict[str, np.ndarray]:
         """population -> (T or 1, neurons), of an array like this one's."""
@@ -77,8 +67,8 @@ class Tape:
 
     def play(self, network: FixedNetwork, inputs: IntArray) -> None:
         """Run other samples."""
-        self.tally.clear()
         counts = self.tally.of(self.tally.held, network.entry)
+        counts.fill(0)
         fill(self.entering, as_sequence(network, inputs)[:, : 1 if self.static else None], counts)
         for function, arguments in self.calls:
             function(*arguments)

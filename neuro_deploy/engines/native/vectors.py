@@ -61,13 +61,14 @@ class Lanes:
         """Those of an array, as float32."""
         if name in self._alike:
             return self._alike[name]
-        raw = self._raw(name)
+        raw = self.raw(name)
         kind = raw.type.element
         if kind in (FLOAT, DOUBLE):
             return raw if kind == FLOAT else self._build.fptrunc(raw, self._floats)
         return self._build.uitofp(raw, self._floats) if kind == BYTE else self._build.sitofp(raw, self._floats)
 
-    def _raw(self, name: str) -> Value:
+    def raw(self, name: str) -> Value:
+        """Those of an array, as they are."""
         kind = ir.VectorType(self._pointers[name].type.pointee, self._wide)
         pointer = self._build.bitcast(self._build.gep(self._pointers[name], [self._at]), kind.as_pointer())
         if self._mask is None:
@@ -86,7 +87,7 @@ class Lanes:
 
     def count(self, name: str, flags: Value) -> None:
         """Add 1 where a flag is set, in bytes."""
-        self.store(name, self._build.add(self._raw(name), self._build.zext(flags, self._bytes)))
+        self.store(name, self._build.add(self.raw(name), self._build.zext(flags, self._bytes)))
 
     def bytes(self, flags: Value) -> Value:
         """0 or 1."""
@@ -122,6 +123,8 @@ class Lanes:
 
     def some(self, value: Value) -> Value:
         """Flags of what is not 0."""
+        if value.type.element == BYTE:
+            return self._build.icmp_unsigned("!=", value, ir.Constant(value.type, None))
         return self._build.fcmp_ordered("!=", value, self._all(0.0))
 
     def unless(self, flags: Value, value: Value) -> Value:
@@ -229,6 +232,12 @@ def _arrive(n: Lanes) -> None:
     n.store("kept", n.times(_arriving(n, whole=False), UNIT))
 
 
+def _enter(n: Lanes) -> None:
+    value = n.raw("value")
+    n.store("out", value)
+    n.count("counts", n.some(value))
+
+
 def _copy(n: Lanes) -> None:
     n.store("kept", n.load("value"))
 
@@ -300,6 +309,10 @@ arrive32: Any = intrinsic(
     )
 )
 """``kept = 64 floor(factor x)``. Arguments: a number of x's type; n; whether factors are alike; x, factor, kept."""
+enter8: Any = intrinsic(
+    lambda _typing, _n, _a, _value, _out, _c: (_takes(5), _loop(_enter, value=BYTE, out=BYTE, counts=BYTE))
+)
+"""Copies bytes, and counts what is not 0. Arguments: n; 1; addresses of the bytes, where they go, and counts."""
 copy32: Any = intrinsic(lambda _typing, _n, _a, _value, _kept: (_takes(4), _loop(_copy, value=FLOAT, kept=FLOAT)))
 """``kept = value``. Arguments: n; 0; their addresses."""
 two_sums32: Any = intrinsic(
