@@ -7,6 +7,7 @@ up as bytes first.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import reduce
 from typing import Any
 
@@ -95,11 +96,19 @@ def adder(blocks: int, group: int) -> Any:
 
 def _count(_context: Any, build: ir.IRBuilder, _signature: Any, arguments: Any) -> Any:
     source, sources = arguments
-    total = cgutils.alloca_once(build, LONG)
+    some, wide = ir.VectorType(BYTE, SOME), ir.VectorType(INT, SOME)
+    total, counts = cgutils.alloca_once(build, LONG), cgutils.alloca_once(build, some)
     build.store(LONG(0), total)
-    with cgutils.for_range(build, _words(build, sources), intp=LONG) as word:
-        bits = _spiking(build, source, sources, word.index)
-        build.store(build.add(build.load(total), call(build, "llvm.ctpop.i64", LONG, bits)), total)
+    words = build.sdiv(build.add(sources, LONG(SOME - 1)), LONG(SOME))
+    with cgutils.for_range(build, build.sdiv(build.add(words, LONG(254)), LONG(255)), intp=LONG) as part:
+        begin = build.mul(part.index, LONG(255 * SOME))
+        left = build.sub(sources, begin)
+        here = build.select(build.icmp_signed("<", left, LONG(255 * SOME)), left, LONG(255 * SOME))
+        build.store(ir.Constant(some, None), counts)
+        for there, _ in _each(build, build.add(source, begin), here):
+            build.store(build.add(build.load(counts), there), counts)
+        every = call(build, f"llvm.vector.reduce.add.v{SOME}i32", INT, build.zext(build.load(counts), wide))
+        build.store(build.add(build.load(total), build.zext(every, LONG)), total)
     return build.load(total)
 
 
@@ -108,10 +117,23 @@ def _list(_context: Any, build: ir.IRBuilder, _signature: Any, arguments: Any) -
     length = cgutils.alloca_once(build, LONG)
     build.store(LONG(0), length)
     put = _compress if FOUND is INSTRUCTIONS["+avx512vnni"] else _pick
-    with cgutils.for_range(build, _words(build, sources), intp=LONG) as word:
-        bits = _spiking(build, source, sources, word.index)
-        put(build, bits, build.trunc(build.add(first, build.mul(word.index, LONG(SOME))), INT), listed, length)
+    for there, at in _each(build, source, sources):
+        bits = build.bitcast(build.icmp_unsigned("!=", there, ir.Constant(there.type, None)), LONG)
+        put(build, bits, build.trunc(build.add(first, at), INT), listed, length)
     return build.load(length)
+
+
+def _each(build: ir.IRBuilder, source: Value, sources: Value) -> Iterator[tuple[Value, Value]]:
+    """Code for SOME bytes of a row and where they begin: a loop, and what is left, whose bytes beyond the row are 0."""
+    some, end = ir.VectorType(BYTE, SOME), build.sub(sources, build.srem(sources, LONG(SOME)))
+    with cgutils.for_range(build, build.sdiv(sources, LONG(SOME)), intp=LONG) as word:
+        at = build.mul(word.index, LONG(SOME))
+        yield unaligned(build, at_address(build, build.add(source, at), some)), at
+    with build.if_then(build.icmp_signed("<", end, sources)):
+        there = unaligned(build, at_address(build, build.add(source, end), some))
+        order = ir.Constant(some, list(range(SOME)))
+        below = build.icmp_unsigned("<", order, splat(build, build.trunc(build.sub(sources, end), BYTE), SOME))
+        yield build.select(below, there, ir.Constant(some, None)), end
 
 
 def _pick(build: ir.IRBuilder, bits: Value, first: Value, listed: Value, length: Value) -> None:
@@ -148,27 +170,16 @@ def _compress(build: ir.IRBuilder, bits: Value, first: Value, listed: Value, len
 
 
 spiking: Any = intrinsic(lambda _typing, _source, _sources: (types.int64(*[types.intp] * 2), _count))
-"""How many sources of a row spike. Arguments: its address, SOME bytes beyond its end may be read; its sources."""
+"""How many sources of a row spike, 0 or 1 each.
+
+Arguments: its address, SOME bytes beyond its end may be read; its sources.
+"""
 list_spiking: Any = intrinsic(lambda _typing, _row, _sources, _to, _first: (types.int64(*[types.intp] * 4), _list))
 """Lists the sources that spike; gives how many.
 
 Arguments: as of ``spiking``; address of the list, int32, of USUAL more than there are sources: what is in the rest of
 it does not matter; the number of the row's first source.
 """
-
-
-def _words(build: ir.IRBuilder, sources: Value) -> Value:
-    return build.sdiv(build.add(sources, LONG(SOME - 1)), LONG(SOME))
-
-
-def _spiking(build: ir.IRBuilder, source: Value, sources: Value, word: Value) -> Value:
-    """Which of SOME bytes of a row are not 0, as bits."""
-    first = build.mul(word, LONG(SOME))
-    left, some = build.sub(sources, first), ir.VectorType(BYTE, SOME)
-    there = unaligned(build, at_address(build, build.add(source, first), some))
-    bits = build.bitcast(build.icmp_unsigned("!=", there, ir.Constant(some, None)), LONG)
-    below = build.sub(build.shl(LONG(1), left), LONG(1))
-    return build.and_(bits, build.select(build.icmp_signed("<", left, LONG(SOME)), below, LONG(-1)))
 
 
 def grouped(weight: Array) -> int:
