@@ -188,9 +188,7 @@ class Recorder:
             array = arrays[what]
             self._put(what, population, array.astype(np.uint8 if what == "spikes" else np.int64, copy=False))
         if population is self._network.output:
-            read = arrays[self._read_out]
-            outputs = read.sum(axis=1, dtype=np.int64) if self._read_out == "spikes" else read[:, -1]
-            self._outputs = outputs.astype(np.int64)
+            self._outputs = outputs_of(self._read_out, arrays[self._read_out])
 
     def counted(self, population: FixedPopulation, counts: Callable[[], npt.NDArray[Any]]) -> None:
         """What makes a population's counts, where the engine has counted: those of the input too."""
@@ -203,6 +201,13 @@ class Recorder:
         """What was gathered."""
         steps = self._network.timesteps
         return RunResult(self._engine, self._samples, steps, self._outputs, Counts(self._counts), **self._kept)
+
+
+def outputs_of(what: str, array: npt.NDArray[Any]) -> IntArray:
+    """How often each class spikes, or its final v, (samples, classes). array: spikes or v, (samples, T, classes)."""
+    read = array.sum(axis=1, dtype=np.int64) if what == "spikes" else array[:, -1]
+    outputs: IntArray = read.astype(np.int64)
+    return outputs
 
 
 def counts_of(spikes: npt.NDArray[Any], shape: tuple[int, ...]) -> IntArray:

@@ -12,7 +12,7 @@ from neuro_deploy.engines.native.plan import Plan, plan
 from neuro_deploy.engines.native.products import Kernel
 from neuro_deploy.engines.native.run import Run
 from neuro_deploy.engines.native.samples import still
-from neuro_deploy.engines.native.tape import MOST, Tapes
+from neuro_deploy.engines.native.tape import COPIED, MOST
 from neuro_deploy.errors import UsageError
 from neuro_deploy.network import FixedNetwork
 from neuro_deploy.numerics.registers import IntArray
@@ -21,8 +21,10 @@ SOME = 2**28
 """Neurons times timesteps times samples between two signs of progress."""
 FEWEST = 4
 """Samples between them, at least: a product of several takes less time for each."""
-AT_ONCE = 2**22
+AT_ONCE = 2**23
 """Neurons of the widest population times samples times timesteps that are computed at once: a few tens of MB."""
+ENOUGH = 16
+"""Samples that are computed with all their timesteps, if so many can be, rather than more with some of them."""
 MEMORY = 2 * 2**30
 """Bytes that a run may take for what it computes at once, if not told otherwise."""
 BYTES = 24
@@ -55,14 +57,8 @@ class Engine:
             UnsupportedError: sums too large for exact arithmetic in float64.
         """
         made = plan(network, self.device, self.kernel)
-        widest = max(population.neurons for population in network.populations)
-        budget = max(1, min(AT_ONCE, self.memory // BYTES) // widest)
-        samples = max(1, min(len(inputs), budget, MOST_SAMPLES))
-        steps = max(1, min(network.timesteps, max(budget // samples, min(network.timesteps, FEWEST_STEPS))))
-        if len(inputs) == samples and steps == network.timesteps and self._notes(network, record):
-            tapes = made.noted(inputs.shape, static=still(network, inputs))
-            if tapes.free or tapes.made < MOST:
-                return self._again(network, made, tapes, inputs)
+        widest = max(made.widest, network.population(network.entry).neurons)
+        samples, steps = _at_once(len(inputs), network.timesteps, min(AT_ONCE, self.memory // BYTES) // widest)
         return merge(self._parts(network, made, inputs, record, samples, steps))
 
     def _parts(
@@ -70,6 +66,11 @@ class Engine:
     ) -> Iterator[RunResult]:
         """Some samples and timesteps at a time; counts of as many samples as bytes hold come together."""
         parts = [inputs[start : start + samples] for start in range(0, len(inputs), samples)]
+        few = len(parts) == 1 or network.timesteps * sum(p.neurons for p in network.populations) <= COPIED
+        if few and steps == network.timesteps and self._notes(network, record):
+            for part in parts:
+                yield self._again(network, made, part)
+            return
         together = max(1, MOST_SAMPLES // samples)
         for first in range(0, len(parts), together):
             some = parts[first : first + together]
@@ -81,14 +82,15 @@ class Engine:
         """Whether a run's calls can be noted."""
         return self.device == "cpu" and not record and network.encoding.mode != "bias"
 
-    def _again(self, network: FixedNetwork, made: Plan, tapes: Tapes, inputs: IntArray) -> RunResult:
-        """A run that is like an earlier one, or is noted for later ones."""
+    def _again(self, network: FixedNetwork, made: Plan, inputs: IntArray) -> RunResult:
+        """A run that is like an earlier one, or is noted for later ones, unless there are enough of these."""
+        tapes = made.noted(inputs.shape, static=still(network, inputs))
         tape = tapes.take()
         if tape:
             tape.play(network, inputs)
             return tape.result(network, inputs, tapes)
-        run = Run(network, made, inputs, (), network.timesteps, noting=True)
-        new = run.tape()
+        run = Run(network, made, inputs, (), network.timesteps, noting=tapes.made < MOST)
+        new = run.tape() if run.noting else None
         return new.result(network, inputs, tapes) if new else run.result()
 
     def explain(self, network: FixedNetwork) -> list[dict[str, Any]]:
@@ -100,6 +102,16 @@ MOST_SAMPLES = 255
 """At once: their spikes are counted in bytes."""
 FEWEST_STEPS = 4
 """Timesteps at once, at least: neurons' states are read and written once for all of them."""
+
+
+def _at_once(samples: int, timesteps: int, budget: int) -> tuple[int, int]:
+    """(samples, timesteps) that are computed at once. budget: how many timesteps of a sample."""
+    some = max(1, min(samples, budget, MOST_SAMPLES))
+    steps = max(1, min(timesteps, max(budget // some, min(timesteps, FEWEST_STEPS))))
+    if steps < timesteps and budget // timesteps >= ENOUGH:
+        parts = -(-samples // min(MOST_SAMPLES, budget // timesteps))
+        return -(-samples // parts), timesteps
+    return some, steps
 
 
 def _usable(device: str) -> str:

@@ -131,6 +131,11 @@ class Plan:
     tapes: dict[tuple[tuple[int, ...], bool], Tapes] = field(default_factory=dict)
 
     @cached_property
+    def widest(self) -> int:
+        """Neurons of the largest population."""
+        return max(step.population.neurons for step in self.steps)
+
+    @cached_property
     def pairs(self) -> dict[str, Step]:
         """Relay -> the neurons that are computed with it."""
         return {step.relay.population.name: step for step in self.steps if step.relay}

@@ -12,7 +12,7 @@ from functools import partial
 
 import numpy as np
 
-from neuro_deploy.engines.base import Recorder, RunResult, as_sequence
+from neuro_deploy.engines.base import Counts, RunResult, as_sequence, outputs_of
 from neuro_deploy.engines.native.buffers import ROOM
 from neuro_deploy.engines.native.layout import from_inner, seen
 from neuro_deploy.engines.native.samples import fill
@@ -35,6 +35,7 @@ class Tally:
         """entering: timesteps of the input that are counted."""
         steps = {population.name: network.timesteps for population in network.populations}
         steps[network.entry] = entering
+        self._network = network
         self._places: dict[str, tuple[int, int, int]] = {}
         end = 0
         for name, many in steps.items():
@@ -46,6 +47,11 @@ class Tally:
     def counts(self, held: np.ndarray) -> dict[str, np.ndarray]:
         """population -> (T or 1, neurons), of an array like this one's."""
         return {name: self.of(held, name) for name in self._places}
+
+    def told(self, held: np.ndarray) -> Counts:
+        """All that tells counts, of an array like this one's."""
+        each = ((name, self._network.population(name)) for name in self._places)
+        return Counts({name: told(self._network, population, self.of(held, name)) for name, population in each})
 
     def of(self, held: np.ndarray, name: str) -> np.ndarray:
         """One population's."""
@@ -75,19 +81,12 @@ class Tape:
 
     def result(self, network: FixedNetwork, inputs: IntArray, tapes: Tapes) -> RunResult:
         """What the run gives. tapes: where this one goes when nobody has its counts any more."""
-        recorder = Recorder("native", network, inputs, ())
         what, array = self.output
-        outputs = {what: from_inner(array, network.output.shape)}
+        outputs = outputs_of(what, from_inner(array, network.output.shape))
         lent = self.tally.held.size > COPIED
         # views of what is lent hold it, and not only what is below it
         held = np.frombuffer(self.tally.held.data, np.uint8) if lent else self.tally.held.copy()
-        counts = self.tally.counts(held)
-        entry = network.population(network.entry)
-        recorder.counted(entry, told(network, entry, counts[entry.name]))
-        for population in network.computed:
-            arrays = outputs if population is network.output else {}
-            recorder.add(population, arrays, told(network, population, counts[population.name]))
-        made = recorder.result()
+        made = RunResult("native", len(inputs), network.timesteps, outputs, self.tally.told(held))
         tapes.made += 1
         if lent:
             weakref.finalize(held, tapes.free.append, self).atexit = False
