@@ -672,6 +672,35 @@ def test_native_lends_a_run_to_its_result_and_makes_it_again_when_that_is_gone(
     np.testing.assert_array_equal(some, want)
 
 
+def test_native_makes_a_run_again_with_more_threads_than_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    from neuro_deploy.engines.native import fusion, run, threads
+
+    for home in (fusion, run, threads):
+        monkeypatch.setattr(home, "threads", lambda: 2)
+    monkeypatch.setattr(threads, "WORTH", 1)
+    network = chain(1, (40, 60, 50, 5), timesteps=5)
+    for count in (2, 2, 8):
+        monkeypatch.setattr(threads, "threads", lambda count=count: count)
+        for _ in range(20):
+            x = samples_for(network, 1, count=40)
+            assert_same_run(nd.run(network, x, engine="reference"), nd.run(network, x))
+
+
+@pytest.mark.parametrize("count", [1, 15, 16, 50, 300])
+def test_native_cuts_samples_and_timesteps_without_a_difference(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    network = chain(1, (30, 40, 5), timesteps=7)
+    x = samples_for(network, 1, count=count)
+    want = nd.run(network, x, engine="reference", record=FIELDS)
+    for neurons in (40 * 7 * 16, 40 * 7 * 15, 40 * 7, 40, 1):
+        monkeypatch.setattr("neuro_deploy.engines.native.engine.AT_ONCE", neurons)
+        for record in ((), FIELDS):
+            got = [nd.run(network, x, record=record) for _ in range(3)]
+            for each in got:
+                assert_same_run(want, each) if record else np.testing.assert_array_equal(each.outputs, want.outputs)
+                for name in want.counts:
+                    np.testing.assert_array_equal(each.counts[name], want.counts[name])
+
+
 def test_native_needs_no_place_to_keep_compiled_loops(monkeypatch: pytest.MonkeyPatch) -> None:
     from numba.core.caching import CacheImpl
 

@@ -157,7 +157,7 @@ def test_decays_are_exact_up_to_the_largest_states(leaky: bool, alike: bool, see
     spikes, counts = np.empty((1, 1, neurons), np.uint8), np.zeros((1, neurons), np.uint8)
     share = left.astype(np.float32) / DECAY_UNITY
     kernels.lif32(
-        *(np.zeros(1, np.int64), 1, neurons, np.zeros((1, 1, neurons), np.int32), one, nothing, one),
+        *(np.zeros(2, np.int64), 1, neurons, np.zeros((1, 1, neurons), np.int32), one, nothing, one),
         *(np.zeros((1, 1, neurons), np.float32), one * 2 * STATE_LIMIT, *share, leaky, True, alike, False),
         *(u, v, spikes, counts, nothing, nothing),
     )

@@ -28,6 +28,7 @@ from neuro_deploy.engines.native.rows8 import panels, sums
 from neuro_deploy.engines.native.tiles import FOUND, PANEL, QUAD, ROWS, packed
 from neuro_deploy.engines.native.vectors import (
     next_job,
+    next_thread,
     round_as_before,
     round_toward_zero,
     send32,
@@ -110,20 +111,21 @@ def lif8(
     """``sums8`` and ``kernels.lif32`` in one: sums are used while they are in the cache.
 
     positions, wide: positions and targets in a job; wide is all targets, unless there is one position. at_once:
-    timesteps. source: (samples, T or 1, per), flat. sparse, limit, group: see ``products.Packed``. counts: as there, of
-    each of some groups of samples: the first jobs are those of the first group; anew: they hold anything before. All
-    else as in these two.
+    timesteps. source: (samples, T or 1, per), flat. sparse, limit, group: see ``products.Packed``. The first jobs are
+    those of the first samples, if there are several for the same neurons: counts are as there, but of each thread
+    apart then, of as many as may work, and otherwise of one; anew: they hold anything before. All else as in these two.
     """
     samples, steps, neurons = spikes.shape
-    frames, columns, groups = source.size // per // samples, -(-targets // wide), max(1, counts.shape[0])
-    each = jobs // groups
+    frames, columns = source.size // per // samples, -(-targets // wide)
+    each = columns * -(-places.size // positions)
+    groups, thread = jobs // each, next_thread(turn)
     keep_u, keep_v = placed(kept_u, 0, 0, 0, 0), placed(kept_v, 0, 0, 0, 0)
     at_once = min(at_once, steps)
     most = -(-at_once * positions // ROWS) * ROWS
     starts, scratch = np.empty(most, np.int64), lined_up(1, most * min(wide, targets), np.int32)
     mine, bytes_ = lined_up(2, positions * wide, np.float32), np.empty(positions * wide, np.uint8)
     next_bias, rounded = stride(bias, 1, bias.shape[2]), round_toward_zero()
-    job = next_job(turn)
+    job = next_job(turn) if groups == 1 or thread < counts.shape[0] else jobs
     while job < jobs:
         some, place = job // each, job % each
         position, target = place // columns * positions, place % columns * wide
@@ -133,7 +135,7 @@ def lif8(
         a, level = address(factor, begin, neurons), address(threshold, begin, neurons)
         lu, lv = address(ku, begin, neurons), address(kv, begin, neurons)
         summed, fired = pointer(scratch), pointer(spikes) + begin
-        counted = placed(counts, some * steps, begin, neurons, pointer(bytes_))
+        counted = placed(counts, thread * steps if groups > 1 else 0, begin, neurons, pointer(bytes_))
         first, after = some * samples // groups, (some + 1) * samples // groups
         for s in range(first, after):
             begin32(fresh, leaky, u, v, s, begin, size, mine)
@@ -280,7 +282,7 @@ def works() -> bool:
     zero, quads = np.zeros(1, np.int64), -(-sources // QUAD)
     try:
         sums8(
-            np.zeros(1, np.int64),
+            np.zeros(2, np.int64),
             1,
             2 * ROWS,
             targets,

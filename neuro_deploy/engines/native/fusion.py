@@ -44,12 +44,12 @@ class Fused:
 
     def shared(self, samples: int, timesteps: int) -> tuple[int, int, tuple[int, ...]]:
         """(groups of samples, jobs of each, sizes): what one thread does takes no more jobs than it must."""
-        groups, packed = JOBS // 2 * threads(), self.product.packed
+        groups, packed = min(samples, 2 * JOBS * threads()), self.product.packed
         if self.many is None or packed is None:
             return 1, self.jobs, self.sizes
         if alone(samples * timesteps * packed.work):
             return 1, *self.many
-        return (groups, *self.many) if samples >= groups else (1, self.jobs, self.sizes)
+        return (groups, *self.many) if groups >= JOBS // 2 * threads() else (1, self.jobs, self.sizes)
 
 
 def arranged(network: FixedNetwork, product: Product) -> Product:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import Any
 
 import numpy.typing as npt
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
 
-from neuro_deploy.engines.native.compiling import inner, outer
-from neuro_deploy.engines.native.llvm import copy_bytes, pointer
-from neuro_deploy.engines.native.vectors import enter8
+from neuro_deploy.engines.native.compiling import compiled, inner, outer
+from neuro_deploy.engines.native.llvm import BYTE, INT, LONG, at_address, copy_bytes, pointer, unaligned
+from neuro_deploy.engines.native.vectors import enter8, next_job
 
 Array = npt.NDArray[Any]
 
@@ -72,6 +76,34 @@ def pad(first: int, last: int, values: Array, start: int, top: int, left: int, o
                 line[:] = 0
 
 
+def _side_by_side(channels: int) -> Any:
+    """SOME positions of so many channels, one after the other. Arguments: addresses; positions between two channels."""
+
+    def code(context: Any, build: ir.IRBuilder, _signature: Any, arguments: Any) -> Any:
+        source, further, to = arguments
+        some = ir.VectorType(BYTE, SOME)
+        rows = [
+            unaligned(build, at_address(build, build.add(source, build.mul(further, LONG(c))), some))
+            for c in range(channels)
+        ]
+        for part in range(channels):
+            taken = []
+            for c, row in enumerate(rows):
+                places = [divmod(SOME * part + n, channels) for n in range(SOME)]
+                order = [position if channel == c else SOME for position, channel in places]
+                order = ir.Constant(ir.VectorType(INT, SOME), order)
+                taken.append(build.shuffle_vector(row, ir.Constant(some, None), order))
+            build.store(reduce(build.or_, taken), at_address(build, to, some, SOME * part)).align = 1
+        return context.get_dummy_value()
+
+    return intrinsic(lambda _typing, _source, _further, _to: (types.void(*[types.intp] * 3), code))
+
+
+SOME = 16
+"""Positions that are moved together: x86 moves bytes within so many."""
+_two, _three = _side_by_side(2), _side_by_side(3)
+
+
 @outer
 def enter(first: int, last: int, values: Array, out: Array) -> None:
     """Samples as they come, in the order inside, frames first to last - 1.
@@ -86,16 +118,42 @@ def enter(first: int, last: int, values: Array, out: Array) -> None:
 
 
 @outer
-def enter_rows(first: int, last: int, values: Array, out: Array, counts: Array) -> None:
-    """``enter`` and ``tally`` in one, of bytes in the same order inside, timesteps first to last - 1.
+def enter_bytes(turn: Array, jobs: int, each: int, values: Array, out: Array, counts: Array) -> None:
+    """``enter`` and ``tally`` in one, of bytes; a job is some timesteps, each.
 
-    values, out: (samples, T, neurons), bytes. counts: (T, neurons), uint8.
+    values: (samples, T, channels, positions). out: (samples, T, positions, channels). counts: (T, neurons), uint8.
     """
-    samples, steps, size = values.shape
-    for sample in range(samples):
-        for step in range(first, last):
-            at = (sample * steps + step) * size
-            enter8(size, 1, pointer(values) + at, pointer(out) + at, pointer(counts) + step * size)
+    samples, steps, channels, positions = values.shape
+    size = channels * positions
+    job = next_job(turn)
+    while job < jobs:
+        for sample in range(samples):
+            for step in range(job * each, min(steps, job * each + each)):
+                source = to = (sample * steps + step) * size
+                source += pointer(values)
+                to += pointer(out)
+                if channels > 1 and positions > 1:
+                    _across(source, to, channels, positions)
+                    source = to
+                enter8(size, 1, source, to, pointer(counts) + step * size)
+        job = next_job(turn)
+
+
+@compiled(inline="always")
+def _across(source: int, to: int, channels: int, positions: int) -> None:
+    """(channels, positions) -> (positions, channels), bytes, SOME positions at a time."""
+    beyond = positions - positions % SOME
+    if channels == 2:
+        for position in range(0, beyond, SOME):
+            _two(source + position, positions, to + 2 * position)
+    elif channels == 3:
+        for position in range(0, beyond, SOME):
+            _three(source + position, positions, to + 3 * position)
+    else:
+        beyond = 0
+    for channel in range(channels):
+        for position in range(beyond, positions):
+            copy_bytes(to + position * channels + channel, source + channel * positions + position, 1)
 
 
 @outer

@@ -16,7 +16,7 @@ from neuro_deploy.engines.native.layout import from_inner
 from neuro_deploy.engines.native.plan import Plan, Step
 from neuro_deploy.engines.native.samples import entering
 from neuro_deploy.engines.native.tape import Tally, Tape, told
-from neuro_deploy.engines.native.threads import EACH, Call, deal, do, noted
+from neuro_deploy.engines.native.threads import EACH, Call, deal, do, noted, threads
 from neuro_deploy.network import FixedNetwork, FixedPopulation
 from neuro_deploy.numerics.registers import IntArray
 
@@ -191,7 +191,7 @@ class Run(Arrivals):
         if step.fused and step.direct:
             apart = self._apart(step.fused, counts)
             several = apart.ndim == 3 and len(apart) > 1
-            ends = (u, v, spikes, apart, self.noting or several, kept["u"], kept["v"])
+            ends = (u, v, spikes, apart, self.noting and not several, kept["u"], kept["v"])
             self._fused(step.fused, (step.direct[1], *parameters, *ends))
             if several:
                 do(adding.together, apart, counts, self.noting)
@@ -223,7 +223,7 @@ class Run(Arrivals):
             self.buffers.give(spikes)
 
     def _apart(self, fused: Fused, counts: np.ndarray) -> np.ndarray:
-        """Where its loop counts spikes: for ``lif8`` of each group of samples apart."""
+        """Where its loop counts spikes: ``lif8``, if it shares out samples, in each thread apart."""
         groups, _, _ = fused.shared(self.samples, min(self.at_once, self.network.timesteps))
         if groups == 1:
             return (
@@ -233,7 +233,9 @@ class Run(Arrivals):
                 if counts.size
                 else NOTHING8
             )
-        return self.buffers.take((groups, *counts.shape), np.uint8)
+        apart = self.buffers.take((threads(), *counts.shape), np.uint8)
+        do(apart.fill, 0)
+        return apart
 
     def _from_zero(self, counts: np.ndarray) -> None:
         """Runs that are made again find what the one before counted."""

@@ -7,11 +7,14 @@ import numpy as np
 from neuro_deploy.engines.base import as_sequence
 from neuro_deploy.engines.native.buffers import roomy
 from neuro_deploy.engines.native.choice import sent
-from neuro_deploy.engines.native.images import enter, enter_rows, tally
+from neuro_deploy.engines.native.images import enter, enter_bytes, tally
 from neuro_deploy.engines.native.layout import inner_shape, to_inner
-from neuro_deploy.engines.native.threads import EACH, share
+from neuro_deploy.engines.native.threads import EACH, deal, share, threads
 from neuro_deploy.network import FixedNetwork
 from neuro_deploy.numerics.registers import BIAS_EXPONENT, IntArray
+
+JOBS = 4
+"""For each thread, at most."""
 
 
 def entering(network: FixedNetwork, sequence: IntArray, counts: dict[str, np.ndarray]) -> np.ndarray:
@@ -38,14 +41,14 @@ def still(network: FixedNetwork, inputs: IntArray) -> bool:
 def fill(entering: np.ndarray, sequence: IntArray, counts: np.ndarray) -> None:
     """Put samples, (samples, T or 1, neurons), where they enter, (samples, T or 1, *inner shape), and count them."""
     samples, steps, *inner = entering.shape
-    rows, frames, channels = entering.reshape(samples, steps, -1), samples * steps, inner[-1]
-    if 1 not in (channels, rows.shape[-1] // channels):
-        values = np.ascontiguousarray(sequence).reshape(frames, channels, -1)
-        share(enter, frames, EACH * values.size, values, entering.reshape(frames, -1, channels))
-    elif entering.itemsize == 1:
-        bytes_ = sequence if sequence.itemsize == 1 else sequence.astype(entering.dtype)
-        share(enter_rows, steps, rows.size, np.ascontiguousarray(bytes_), rows, counts)
+    channels = inner[-1]
+    if entering.itemsize == 1:
+        bytes_ = np.ascontiguousarray(sequence if sequence.itemsize == 1 else sequence.astype(entering.dtype))
+        values, out = bytes_.reshape(samples, steps, channels, -1), entering.reshape(samples, steps, -1, channels)
+        each = -(-steps // (JOBS * threads()))
+        deal(enter_bytes, -(-steps // each), values.size, each, values, out, counts)
         return
-    else:
-        np.copyto(rows, sequence, casting="unsafe")
-    share(tally, steps, rows.size, rows, counts)
+    frames = samples * steps
+    whole = np.ascontiguousarray(sequence).reshape(frames, channels, -1)
+    share(enter, frames, EACH * whole.size, whole, entering.reshape(frames, -1, channels))
+    share(tally, steps, whole.size, entering.reshape(samples, steps, -1), counts)

@@ -347,10 +347,13 @@ round_as_before: Any = intrinsic(lambda _typing, _before: (types.int32(types.int
 """Lets it round as it did."""
 
 
-def _next_job(context: Any, build: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
-    turn = context.make_array(signature.args[0])(context, build, arguments[0])
-    return build.atomic_rmw("add", turn.data, LONG(1), "monotonic")
+def _next(place: int) -> Any:
+    def code(context: Any, build: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
+        turn = context.make_array(signature.args[0])(context, build, arguments[0])
+        return build.atomic_rmw("add", build.gep(turn.data, [LONG(place)]), LONG(1), "monotonic")
+
+    return intrinsic(lambda _typing, turn: (types.int64(turn), code))
 
 
-next_job: Any = intrinsic(lambda _typing, turn: (types.int64(turn), _next_job))
-"""The job whose turn it is, from an array with that number, which then is the next one's, for all threads."""
+next_job, next_thread = _next(0), _next(1)
+"""The job whose turn it is, and which of the threads this is, from an array of both; the next ones are one more."""
