@@ -69,11 +69,13 @@ class _Target:
 
 def over_time(spikes: Spikes) -> Spikes:
     """The same, summed over the timesteps: population -> (1, *shape)."""
-    narrow = {name: array.dtype == np.uint8 and len(array) <= 256 for name, array in spikes.items()}
-    return {
-        name: np.add.reduce(array, axis=0, keepdims=True, dtype=np.uint16 if narrow[name] else np.int64)
-        for name, array in spikes.items()
-    }
+    return {name: _over_time(array) for name, array in spikes.items()}
+
+
+def _over_time(array: IntArray) -> IntArray:
+    narrow = array.dtype == np.uint8 and len(array) <= 256
+    summed: IntArray = np.add.reduce(array, axis=0, keepdims=True, dtype=np.uint16 if narrow else np.int64)
+    return summed
 
 
 class Fans:
@@ -100,7 +102,7 @@ class Fans:
         if self._table is None or self._table[kinds].nnz * (1 if total else steps) > QUICK:
             return self._each(over_time(spikes) if total else spikes, kinds)
         every = np.concatenate([spikes[name].reshape(steps, -1) for name in self.names], axis=1)
-        every = np.add.reduce(every, axis=0, keepdims=True, dtype=np.int64) if total else every
+        every = _over_time(every) if total else every
         counted = (self._table[kinds] @ every.T).reshape(len(kinds), self.rows, -1)
         return dict(zip(kinds, counted, strict=True))
 
