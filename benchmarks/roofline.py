@@ -22,8 +22,8 @@ from neuro_deploy.network import FixedNetwork
 
 CLOSING = {
     "dense, conv2d, axial channel": "Tiles of few sources spend as long on zeroing and storing sums as on products. "
-    "With AMX, tiles of its own. Where few sources spike, their weights come from the second cache: blocks of targets "
-    "that fit into the first one would be read there.",
+    "With AMX, tiles of its own. Where few sources spike, their weights come from the second cache, at about half of "
+    "what it gives at most.",
     "axial height, width": "Sources are put in order for every product; a layer that spikes could write them so.",
     "with neurons, with relays": "Bias and threshold are read of each neuron; relays send 4 bytes where 2 would mostly "
     "do; counts are set to 0 before they are added to. A neuron takes about 20 instructions for 16.",
