@@ -672,18 +672,20 @@ def test_native_lends_a_run_to_its_result_and_makes_it_again_when_that_is_gone(
     np.testing.assert_array_equal(some, want)
 
 
-def test_native_makes_a_run_again_with_more_threads_than_before(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("noted", [1, 2, 3])
+def test_native_makes_a_run_again_with_other_threads_than_before(noted: int, monkeypatch: pytest.MonkeyPatch) -> None:
     from neuro_deploy.engines.native import fusion, run, threads
 
     for home in (fusion, run, threads):
-        monkeypatch.setattr(home, "threads", lambda: 2)
+        monkeypatch.setattr(home, "threads", lambda: noted)
     monkeypatch.setattr(threads, "WORTH", 1)
     network = chain(1, (40, 60, 50, 5), timesteps=5)
-    for count in (2, 2, 8):
-        monkeypatch.setattr(threads, "threads", lambda count=count: count)
+    x = samples_for(network, 1, count=40)
+    want = nd.run(network, x, engine="reference")
+    for now in (noted, 1, 2, 8):
+        monkeypatch.setattr(threads, "threads", lambda now=now: now)
         for _ in range(20):
-            x = samples_for(network, 1, count=40)
-            assert_same_run(nd.run(network, x, engine="reference"), nd.run(network, x))
+            assert_same_run(want, nd.run(network, x))
 
 
 @pytest.mark.parametrize("count", [1, 15, 16, 50, 300])

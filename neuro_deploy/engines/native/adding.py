@@ -70,13 +70,13 @@ def relay(
 
 @outer
 def together(apart: Array, counts: Array, anew: bool) -> None:
-    """Add up what groups counted, (groups, T, neurons), in counts, (T, neurons); anew: these hold anything before."""
-    groups, rows, _ = apart.shape
+    """Add up what threads counted, (threads, T, neurons), in counts, (T, neurons); anew: these hold anything before."""
+    several, rows, _ = apart.shape
     for row in range(rows):
         if anew:
             counts[row] = 0
-        for some in range(groups):
-            _add_row(counts[row], apart[some, row])
+        for one in range(several):
+            _add_row(counts[row], apart[one, row])
 
 
 @inner

@@ -111,9 +111,10 @@ def lif8(
     """``sums8`` and ``kernels.lif32`` in one: sums are used while they are in the cache.
 
     positions, wide: positions and targets in a job; wide is all targets, unless there is one position. at_once:
-    timesteps. source: (samples, T or 1, per), flat. sparse, limit, group: see ``products.Packed``. The first jobs are
-    those of the first samples, if there are several for the same neurons: counts are as there, but of each thread
-    apart then, of as many as may work, and otherwise of one; anew: they hold anything before. All else as in these two.
+    timesteps. source: (samples, T or 1, per), flat. sparse, limit, group: see ``products.Packed``. Jobs for the same
+    neurons have some samples each, the first jobs the first ones. counts: (threads, T, neurons), uint8, added to, if
+    there are such jobs; threads beyond these do none. Else (1, T, neurons). anew: counts hold anything before. All else
+    as in these two.
     """
     samples, steps, neurons = spikes.shape
     frames, columns = source.size // per // samples, -(-targets // wide)

@@ -19,6 +19,8 @@ from neuro_deploy.network import FixedNetwork, FixedPopulation
 
 JOBS = 4
 """For each thread, at least: so that all are done at about the same time."""
+FEWEST, MOST = 2, 8
+"""Groups of samples for each thread."""
 TOGETHER, SUMS = 2**13, 2**15
 """Neurons, and sums, that are computed together while both are in the cache."""
 NO_WEIGHTS = np.empty(0, np.int8)
@@ -44,12 +46,14 @@ class Fused:
 
     def shared(self, samples: int, timesteps: int) -> tuple[int, int, tuple[int, ...]]:
         """(groups of samples, jobs of each, sizes): what one thread does takes no more jobs than it must."""
-        groups, packed = min(samples, 2 * JOBS * threads()), self.product.packed
+        some, packed = threads(), self.product.packed
         if self.many is None or packed is None:
             return 1, self.jobs, self.sizes
-        if alone(samples * timesteps * packed.work):
+        if some == 1 or alone(samples * timesteps * packed.work):
             return 1, *self.many
-        return (groups, *self.many) if groups >= JOBS // 2 * threads() else (1, self.jobs, self.sizes)
+        if samples < FEWEST * some:
+            return 1, self.jobs, self.sizes
+        return min(samples, MOST * some), *self.many
 
 
 def arranged(network: FixedNetwork, product: Product) -> Product:

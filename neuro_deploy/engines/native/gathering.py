@@ -99,11 +99,12 @@ def _count(_context: Any, build: ir.IRBuilder, _signature: Any, arguments: Any) 
     some, wide = ir.VectorType(BYTE, SOME), ir.VectorType(INT, SOME)
     total, counts = cgutils.alloca_once(build, LONG), cgutils.alloca_once(build, some)
     build.store(LONG(0), total)
-    words = build.sdiv(build.add(sources, LONG(SOME - 1)), LONG(SOME))
-    with cgutils.for_range(build, build.sdiv(build.add(words, LONG(254)), LONG(255)), intp=LONG) as part:
-        begin = build.mul(part.index, LONG(255 * SOME))
+    most = LONG(255 * SOME)  # a lane of a byte counts so many words
+    parts = build.sdiv(build.add(sources, build.sub(most, LONG(1))), most)
+    with cgutils.for_range(build, parts, intp=LONG) as part:
+        begin = build.mul(part.index, most)
         left = build.sub(sources, begin)
-        here = build.select(build.icmp_signed("<", left, LONG(255 * SOME)), left, LONG(255 * SOME))
+        here = build.select(build.icmp_signed("<", left, most), left, most)
         build.store(ir.Constant(some, None), counts)
         for there, _ in _each(build, build.add(source, begin), here):
             build.store(build.add(build.load(counts), there), counts)

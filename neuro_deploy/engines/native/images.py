@@ -15,6 +15,8 @@ from neuro_deploy.engines.native.llvm import BYTE, INT, LONG, at_address, copy_b
 from neuro_deploy.engines.native.vectors import enter8, next_job
 
 Array = npt.NDArray[Any]
+SOME = 16
+"""Positions that are moved together: x86 moves bytes within so many."""
 
 
 @outer
@@ -99,8 +101,6 @@ def _side_by_side(channels: int) -> Any:
     return intrinsic(lambda _typing, _source, _further, _to: (types.void(*[types.intp] * 3), code))
 
 
-SOME = 16
-"""Positions that are moved together: x86 moves bytes within so many."""
 _two, _three = _side_by_side(2), _side_by_side(3)
 
 
@@ -133,14 +133,14 @@ def enter_bytes(turn: Array, jobs: int, each: int, values: Array, out: Array, co
                 source += pointer(values)
                 to += pointer(out)
                 if channels > 1 and positions > 1:
-                    _across(source, to, channels, positions)
+                    _channels_last(source, to, channels, positions)
                     source = to
                 enter8(size, 1, source, to, pointer(counts) + step * size)
         job = next_job(turn)
 
 
 @compiled(inline="always")
-def _across(source: int, to: int, channels: int, positions: int) -> None:
+def _channels_last(source: int, to: int, channels: int, positions: int) -> None:
     """(channels, positions) -> (positions, channels), bytes, SOME positions at a time."""
     beyond = positions - positions % SOME
     if channels == 2:

@@ -4,8 +4,8 @@ Outer loops begin with the jobs that are theirs, a range (first, last) or those 
 ``threads.share`` and ``threads.deal``, and let go of the interpreter's lock. Inner loops are functions of their own
 that are not inlined: so the compiler sees plain arrays and vectorizes them. Those of float32 are in ``vectors``.
 
-Numba frees an array after the last line that names it, whatever still has its address: addresses are taken anew inside
-the loops that use them.
+Numba frees an array after the last line that names it, whatever still has its address: those of arrays that are made
+here are taken anew inside the loops that use them.
 """
 
 from __future__ import annotations

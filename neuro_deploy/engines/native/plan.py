@@ -160,7 +160,7 @@ class Plan:
         """Runs of such samples; those of other shapes are forgotten, the oldest first."""
         tapes = self.tapes.setdefault((shape, static), Tapes())
         while len(self.tapes) > SHAPES:
-            self.tapes.pop(next(iter(self.tapes)), None)
+            self.tapes.pop(list(self.tapes)[0], None)  # noqa: RUF015 - at once, whatever other threads do meanwhile
         return tapes
 
     def lend(self) -> Buffers:

@@ -131,7 +131,7 @@ class Run(Arrivals):
             flags = (step.whole, step.alike)
             rest = (step.direct[1], *self._extra(step), step.neurons.bias, *flags, total, here, self.noting)
             neurons = self._neurons_with(step, pair, start, stop) if pair else NO_NEURONS
-            self._fused(step.fused, (*rest, *neurons))
+            self._fused(step.fused, self._shared(step.fused), (*rest, *neurons))
             if pair:
                 self.paired.add(pair.population.name)
                 self._fired(pair, *neurons[-4:-1])
@@ -189,10 +189,11 @@ class Run(Arrivals):
         kept = {what: np.empty(spikes.shape, dtype) if what in wanted else none for what in ("u", "v")}
         parameters = self._parameters(step, start, stop, fresh=fresh)
         if step.fused and step.direct:
-            apart = self._apart(step.fused, counts)
-            several = apart.ndim == 3 and len(apart) > 1
+            shared = self._shared(step.fused)
+            several = shared[0] > 1
+            apart = self._apart(step.fused, counts, several=several)
             ends = (u, v, spikes, apart, self.noting and not several, kept["u"], kept["v"])
-            self._fused(step.fused, (step.direct[1], *parameters, *ends))
+            self._fused(step.fused, shared, (step.direct[1], *parameters, *ends))
             if several:
                 do(adding.together, apart, counts, self.noting)
                 self.buffers.give(apart)
@@ -222,17 +223,14 @@ class Run(Arrivals):
         else:
             self.buffers.give(spikes)
 
-    def _apart(self, fused: Fused, counts: np.ndarray) -> np.ndarray:
-        """Where its loop counts spikes: ``lif8``, if it shares out samples, in each thread apart."""
-        groups, _, _ = fused.shared(self.samples, min(self.at_once, self.network.timesteps))
-        if groups == 1:
-            return (
-                counts
-                if fused.loop is not dot8.lif8
-                else counts.reshape(-1, *counts.shape)
-                if counts.size
-                else NOTHING8
-            )
+    def _shared(self, fused: Fused) -> tuple[int, int, tuple[int, ...]]:
+        return fused.shared(self.samples, min(self.at_once, self.network.timesteps))
+
+    def _apart(self, fused: Fused, counts: np.ndarray, *, several: bool) -> np.ndarray:
+        """Where its loop counts spikes: ``lif8``, if several groups share out samples, in each thread apart."""
+        if not several:
+            here = counts[None] if counts.size else NOTHING8
+            return here if fused.loop is dot8.lif8 else counts
         apart = self.buffers.take((threads(), *counts.shape), np.uint8)
         do(apart.fill, 0)
         return apart
@@ -242,14 +240,14 @@ class Run(Arrivals):
         if self.noting:
             do(counts.fill, 0)
 
-    def _fused(self, fused: Fused, rest: tuple[Any, ...]) -> None:
+    def _fused(self, fused: Fused, shared: tuple[int, int, tuple[int, ...]], rest: tuple[Any, ...]) -> None:
         """A product and what it feeds in one loop."""
         self._provide(fused.product)
         source, segments, lent = fused.product.bytes(self.values, self.buffers)
         packed = fused.product.packed
         if packed is not None:
             work = source.size // packed.per * packed.work
-            groups, jobs, sizes = fused.shared(self.samples, min(self.at_once, self.network.timesteps))
+            groups, jobs, sizes = shared
             deal(fused.loop, groups * jobs, work, *sizes, source, *packed.arguments(segments), *fused.more, *rest)
         if lent:
             self.buffers.give(source)

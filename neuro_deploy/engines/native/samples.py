@@ -13,8 +13,8 @@ from neuro_deploy.engines.native.threads import EACH, deal, share, threads
 from neuro_deploy.network import FixedNetwork
 from neuro_deploy.numerics.registers import BIAS_EXPONENT, IntArray
 
-JOBS = 4
-"""For each thread, at most."""
+PARTS = 4
+"""Of the timesteps, for each thread, at most."""
 
 
 def entering(network: FixedNetwork, sequence: IntArray, counts: dict[str, np.ndarray]) -> np.ndarray:
@@ -45,7 +45,7 @@ def fill(entering: np.ndarray, sequence: IntArray, counts: np.ndarray) -> None:
     if entering.itemsize == 1:
         bytes_ = np.ascontiguousarray(sequence if sequence.itemsize == 1 else sequence.astype(entering.dtype))
         values, out = bytes_.reshape(samples, steps, channels, -1), entering.reshape(samples, steps, -1, channels)
-        each = -(-steps // (JOBS * threads()))
+        each = -(-steps // (PARTS * threads()))
         deal(enter_bytes, -(-steps // each), values.size, each, values, out, counts)
         return
     frames = samples * steps
