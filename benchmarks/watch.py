@@ -86,9 +86,9 @@ def _clocks(watch: Watch) -> Iterator[None]:
             watch.add(f"{_kind(product)}, {product.kernel}", time.perf_counter() - start, _macs(product, frames))
         return made
 
-    def fused(made: run.Run, what: Fused, rest: tuple[Any, ...]) -> None:
+    def fused(made: run.Run, what: Fused, shared: tuple[int, int, tuple[int, ...]], rest: tuple[Any, ...]) -> None:
         start, watch.product = time.perf_counter(), what.product
-        original_fused(made, what, rest)
+        original_fused(made, what, shared, rest)
         watch.product = None
         loop, some = what.loop.__name__, made.samples * min(made.at_once, made.network.timesteps)
         both = loop == "relay8" and rest[-2].size > 0

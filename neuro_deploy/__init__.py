@@ -85,5 +85,6 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name in __all__:
-        return getattr(importlib.import_module(HOMES.get(name, "neuro_deploy.api")), name)
+        found = globals()[name] = getattr(importlib.import_module(HOMES.get(name, "neuro_deploy.api")), name)
+        return found
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
