@@ -6,6 +6,7 @@ threads beside torch's, and each waits by spinning on the cores that the other n
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import sys
@@ -19,6 +20,8 @@ import numpy as np
 
 WORTH = 2**20
 """Operations of about a tenth of a nanosecond for which waking another thread pays."""
+LAST = 1.0
+"""Seconds that a thread of ours is waited for when Python ends."""
 EACH = 4
 """Of these, about, for a neuron in a timestep, and for a number that is moved."""
 Call = tuple[Callable[..., object], tuple[Any, ...]]
@@ -151,16 +154,25 @@ def _cores() -> int:
 
 
 @lru_cache(maxsize=1)
-def _waiting() -> SimpleQueue[_Task]:
-    """Tasks that threads of ours wait for, as many as there may be work for."""
-    tasks: SimpleQueue[_Task] = SimpleQueue()
+def _waiting() -> SimpleQueue[_Task | None]:
+    """Tasks that threads of ours wait for, as many as there may be work for; they end before Python does."""
+    tasks: SimpleQueue[_Task | None] = SimpleQueue()
 
     def work() -> None:
-        while True:
-            tasks.get().make()
+        for task in iter(tasks.get, None):
+            task.make()
 
-    for number in range(max(1, threads() - 1)):
-        threading.Thread(target=work, name=f"neurons_{number}", daemon=True).start()
+    ours = [threading.Thread(target=work, name=f"neurons_{n}", daemon=True) for n in range(max(1, threads() - 1))]
+
+    def end() -> None:
+        for _ in ours:
+            tasks.put(None)
+        for one in ours:
+            one.join(timeout=LAST)
+
+    for one in ours:
+        one.start()
+    atexit.register(end)
     return tasks
 
 
