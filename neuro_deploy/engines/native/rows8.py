@@ -14,8 +14,27 @@ from neuro_deploy.engines.native.tiles import LANES, PANEL, QUAD, ROWS, VECTORS,
 
 Array = npt.NDArray[Any]
 _one, _two, _three = (tile(min(n, VECTORS)) for n in (1, 2, 3))
-_add_two, _add_three, _add_five, _add_most = (adder(min(n, BLOCKS), 1) for n in (2, 3, 5, BLOCKS))
-_group_two, _group_three, _group_five, _group_most = (adder(min(n, BLOCKS), GROUP) for n in (2, 3, 5, BLOCKS))
+
+
+def _adder(group: int) -> Any:
+    """Sums of a row for so many targets as are left, see ``gathering.adder``."""
+    two, three, five, most = (adder(min(n, BLOCKS), group) for n in (2, 3, 5, BLOCKS))
+
+    @compiled(inline="always")
+    def add(listed: int, groups: int, weight: int, further: int, out: int, left: int) -> None:
+        if left <= 2 * BLOCK:
+            two(listed, groups, weight, further, out, left)
+        elif left <= 3 * BLOCK:
+            three(listed, groups, weight, further, out, left)
+        elif left <= 5 * BLOCK:
+            five(listed, groups, weight, further, out, left)
+        else:
+            most(listed, groups, weight, further, out, left)
+
+    return add
+
+
+_add, _add_groups = _adder(1), _adder(GROUP)
 
 
 @inner
@@ -55,31 +74,6 @@ def few(rows: int, starts: Array, segments: Array, sparse: Array, limit: int) ->
         if spikes > most or mine > limit:
             return False
     return True
-
-
-@compiled(inline="always")
-def _add(listed: int, spikes: int, weight: int, further: int, out: int, left: int) -> None:
-    """See ``gathering.adder``."""
-    if left <= 2 * BLOCK:
-        _add_two(listed, spikes, weight, further, out, left)
-    elif left <= 3 * BLOCK:
-        _add_three(listed, spikes, weight, further, out, left)
-    elif left <= 5 * BLOCK:
-        _add_five(listed, spikes, weight, further, out, left)
-    else:
-        _add_most(listed, spikes, weight, further, out, left)
-
-
-@compiled(inline="always")
-def _add_groups(listed: int, groups: int, weight: int, further: int, out: int, left: int) -> None:
-    if left <= 2 * BLOCK:
-        _group_two(listed, groups, weight, further, out, left)
-    elif left <= 3 * BLOCK:
-        _group_three(listed, groups, weight, further, out, left)
-    elif left <= 5 * BLOCK:
-        _group_five(listed, groups, weight, further, out, left)
-    else:
-        _group_most(listed, groups, weight, further, out, left)
 
 
 @inner
