@@ -134,23 +134,24 @@ def test_neurons_that_are_computed_with_their_product_are_exact(
 @given(
     samples=st.integers(1, 3),
     steps=st.integers(1, 11),
+    start=st.integers(0, 3),
     channels=st.integers(1, 5),
     side=st.integers(1, 40),
     kind=st.sampled_from([np.int8, np.uint8, np.int64]),
     seed=st.integers(0, 2**31),
 )
 def test_samples_enter_channels_last_and_are_counted(
-    samples: int, steps: int, channels: int, side: int, kind: type, seed: int
+    samples: int, steps: int, start: int, channels: int, side: int, kind: type, seed: int
 ) -> None:
     from neuro_deploy.engines.native.samples import fill
 
-    values = np.random.default_rng(seed).integers(0, 3, (samples, steps, channels, side)).astype(kind)
+    values = np.random.default_rng(seed).integers(0, 3, (samples, start + steps + 1, channels, side)).astype(kind)
     for into in (np.uint8, np.float32):
         entering, counts = (
             np.full((samples, steps, side, channels), 9, into),
             np.ones((steps, side * channels), np.uint8),
         )
-        fill(entering, values.reshape(samples, steps, -1), counts)
-        want = values.swapaxes(2, 3)
+        fill(entering, values.reshape(samples, start + steps + 1, -1), start, counts)
+        want = values[:, start : start + steps].swapaxes(2, 3)
         np.testing.assert_array_equal(entering, want)
         np.testing.assert_array_equal(counts, 1 + (want != 0).sum(axis=0).reshape(steps, -1))

@@ -58,6 +58,11 @@ class Buffers:
         if buffer is not None:
             self._free.append(buffer)
 
+    def over(self) -> None:
+        """Nobody uses what is lent any more."""
+        self._free += self._lent.values()
+        self._lent.clear()
+
 
 def _address(array: npt.NDArray[Any]) -> int:
     data: tuple[int, bool] = array.__array_interface__["data"]

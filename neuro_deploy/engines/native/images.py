@@ -118,20 +118,20 @@ def enter(first: int, last: int, values: Array, out: Array) -> None:
 
 
 @outer
-def enter_bytes(turn: Array, jobs: int, each: int, values: Array, out: Array, counts: Array) -> None:
+def enter_bytes(turn: Array, jobs: int, each: int, values: Array, start: int, out: Array, counts: Array) -> None:
     """``enter`` and ``tally`` in one, of bytes; a job is some timesteps, each.
 
-    values: (samples, T, channels, positions). out: (samples, T, positions, channels). counts: (T, neurons), uint8.
+    values: (samples, T, channels, positions), from timestep start on. out: (samples, timesteps, positions, channels).
+    counts: (timesteps, neurons), uint8.
     """
-    samples, steps, channels, positions = values.shape
+    samples, steps, positions, channels = out.shape
     size = channels * positions
     job = next_job(turn)
     while job < jobs:
         for sample in range(samples):
             for step in range(job * each, min(steps, job * each + each)):
-                source = to = (sample * steps + step) * size
-                source += pointer(values)
-                to += pointer(out)
+                source = pointer(values) + (sample * values.shape[1] + start + step) * size
+                to = pointer(out) + (sample * steps + step) * size
                 if channels > 1 and positions > 1:
                     _channels_last(source, to, channels, positions)
                     source = to

@@ -11,10 +11,11 @@ import numpy as np
 from neuro_deploy.engines.base import RECORDABLE, Counts, Recorder, RunResult, as_sequence
 from neuro_deploy.engines.native import adding, dot8, kernels
 from neuro_deploy.engines.native.arriving import NOTHING, Arrivals, flat
+from neuro_deploy.engines.native.buffers import roomy
 from neuro_deploy.engines.native.fusion import Fused
-from neuro_deploy.engines.native.layout import from_inner
+from neuro_deploy.engines.native.layout import from_inner, inner_shape
 from neuro_deploy.engines.native.plan import Plan, Step
-from neuro_deploy.engines.native.samples import entering
+from neuro_deploy.engines.native.samples import biases, entry_type, fill
 from neuro_deploy.engines.native.tape import Tally, Tape, told
 from neuro_deploy.engines.native.threads import EACH, Call, deal, do, noted, threads
 from neuro_deploy.network import FixedNetwork, FixedPopulation
@@ -60,7 +61,7 @@ class Run(Arrivals):
         if noting:
             self.tally = Tally(network, once.shape[1])
             self.counts = self.tally.counts(self.tally.held)
-        self.entering = entering(network, once, self.counts)
+        self.sequence = biases(network, once) if network.encoding.mode == "bias" else once
         self.once: dict[str, np.ndarray] = {}
         self.kept: dict[tuple[str, str], np.ndarray] = {}
         self.output: tuple[str, np.ndarray] | None = None
@@ -68,6 +69,7 @@ class Run(Arrivals):
     def tape(self) -> Tape | None:
         """Compute all populations; the tape of that, unless something cannot be noted."""
         calls = list[Call]()
+        self._enter(0, self.network.timesteps)
         with noted(calls) as complete:
             self._some(0, self.network.timesteps)
             if complete() and self.output:
@@ -78,7 +80,9 @@ class Run(Arrivals):
         """Compute what is not computed yet. last: whether it tells the counts; else a later run does."""
         steps = self.network.timesteps
         for start in range(0, 0 if self.noting else steps, self.at_once):
-            self._some(start, min(steps, start + self.at_once))
+            stop = min(steps, start + self.at_once)
+            self._enter(start, stop)
+            self._some(start, stop)
         for step in self.plan.steps:
             name, shape = step.population.name, step.population.shape
             arrays = {
@@ -88,6 +92,7 @@ class Run(Arrivals):
         if self.network.encoding.mode != "bias":
             entry = self.network.population(self.network.entry)
             self.recorder.counted(entry, self._told(entry))
+        self.buffers.over()
         self.plan.spare.append(self.buffers)
         made = self.recorder.result()
         return made if last else replace(made, counts=Counts({}))
@@ -95,10 +100,21 @@ class Run(Arrivals):
     def _told(self, population: FixedPopulation) -> Callable[[], np.ndarray]:
         return told(self.network, population, self.counts[population.name])
 
+    def _enter(self, start: int, stop: int) -> None:
+        """Timesteps start to stop - 1 of the samples; what is static enters once."""
+        if self.network.encoding.mode == "bias":
+            return
+        entry, steps = self.network.population(self.network.entry), self.sequence.shape[1]
+        if start == 0 or not self.static:
+            some, of = (steps, slice(None)) if self.static else (stop - start, slice(start, stop))
+            take = roomy if self.static else self.buffers.take
+            self.entering = take((self.samples, some, *inner_shape(entry.shape)), entry_type(self.network))
+            counts = self.counts.setdefault(entry.name, np.zeros((steps, entry.neurons), np.uint8))
+            fill(self.entering, self.sequence, start, counts[of])
+        self.values[entry.name] = self.entering
+
     def _some(self, start: int, stop: int) -> None:
         """Timesteps start to stop - 1 of all populations."""
-        if self.network.encoding.mode != "bias":
-            self.values[self.network.entry] = self.entering if self.static else self.entering[:, start:stop]
         for step in self.plan.steps:
             if step.population.kind == "relay":
                 self._relay(step, start, stop)
@@ -286,7 +302,7 @@ class Run(Arrivals):
         if not self.network.driven(step.population):
             return bias[None, None]
         bias = np.resize(bias, step.population.neurons)
-        data = flat(self.entering if self.static else self.entering[:, start:stop])
+        data = self.sequence if self.static else self.sequence[:, start:stop]
         driven: np.ndarray = (bias + data).astype(dtype)
         return driven
 

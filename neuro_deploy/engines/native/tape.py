@@ -75,7 +75,7 @@ class Tape:
         """Run other samples."""
         counts = self.tally.of(self.tally.held, network.entry)
         counts.fill(0)
-        fill(self.entering, as_sequence(network, inputs)[:, : 1 if self.static else None], counts)
+        fill(self.entering, as_sequence(network, inputs)[:, : 1 if self.static else None], 0, counts)
         for function, arguments in self.calls:
             function(*arguments)
 
