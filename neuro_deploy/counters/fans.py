@@ -30,7 +30,9 @@ from neuro_deploy.numerics.registers import IntArray
 
 STORED = ("spikes_out", "axon_events", "synops", "memory_reads")
 """What a spike adds to, whatever the weights are."""
-LINEAR = (*STORED, "synops_effective", "multiplied")
+ACTING = ("synops_effective", "multiplied")
+"""What it adds to where weights are not 0."""
+LINEAR = (*STORED, *ACTING)
 """What a spike adds to."""
 TABLE = 2**22
 """Numbers that a table may have: neurons times cores times kinds."""
@@ -78,6 +80,43 @@ def _over_time(array: IntArray) -> IntArray:
     return summed
 
 
+@dataclass(frozen=True, eq=False)
+class _Table:
+    """What a spike of each neuron adds: by neuron where weights matter, else by those neurons that add the same.
+
+    by_neuron: kinds -> (groups, then ``ACTING`` * cores if they are among them; neurons), a group's row 1 at its
+    neurons. by_group: (``STORED`` * cores, groups). Sparse: no waiting for threads.
+    """
+
+    by_neuron: Dict[Kinds, scipy.sparse.csr_array]
+    by_group: scipy.sparse.csr_array
+
+    @classmethod
+    def of(cls, table: Counts) -> _Table:
+        """table: (neurons, ``LINEAR``, cores), int64."""
+        flat = table.reshape(len(table), -1)
+        first = len(STORED) * table.shape[2]
+        groups, group = np.unique(flat[:, :first], axis=0, return_inverse=True)
+        neurons = np.arange(len(flat))
+        member = _sparse(group.reshape(-1), neurons, np.ones_like(neurons), (len(groups), len(flat)))
+        every = scipy.sparse.vstack([member, scipy.sparse.csr_array(flat[:, first:].T)], format="csr")
+        return cls({STORED: member, LINEAR: every}, scipy.sparse.csr_array(groups.T))
+
+    def additions(self, kinds: Kinds) -> int:
+        """Of one timestep."""
+        return int(self.by_neuron[kinds].nnz + self.by_group.nnz)
+
+    def count(self, spikes: IntArray, kinds: Kinds) -> dict[str, IntArray]:
+        """name of kinds -> (cores, T), int64. spikes: (T, neurons)."""
+        groups = self.by_group.shape[1]
+        every = self.by_neuron[kinds] @ spikes.T
+        steps, stored = len(spikes), self.by_group @ every[:groups]
+        counted = dict(zip(STORED, stored.reshape(len(STORED), -1, steps), strict=True))
+        if kinds is LINEAR:
+            counted.update(zip(ACTING, every[groups:].reshape(len(ACTING), -1, steps), strict=True))
+        return counted
+
+
 class Fans:
     """Of one network on one mapping."""
 
@@ -89,28 +128,25 @@ class Fans:
         self.targets = [_target(network, mapping, p.name) for p in network.computed if p.name in mapping.rows]
         self._sums, costs = _joint(self.targets, self.rows)
         self._costs = _for_kinds(costs)
-        self._table: dict[Kinds, scipy.sparse.csr_array] | None = None
+        self._table: _Table | None = None
         self._calls = 0
 
     def count(self, spikes: Spikes, *, stored: bool = False, total: bool = False) -> dict[str, IntArray]:
         """name of ``LINEAR`` -> (cores, T), int64. stored: only those of ``STORED``. total: summed over T, as one."""
         self._calls += 1
         if self._table is None and self._small() and (self._calls > 1 or sum(self.neurons) <= AT_ONCE):
-            self._table = _for_kinds(self._made())
+            self._table = self._made()
         steps = len(next(iter(spikes.values())))
         kinds = STORED if stored else LINEAR
-        if self._table is None or self._table[kinds].nnz * (1 if total else steps) > QUICK:
+        if self._table is None or self._table.additions(kinds) * (1 if total else steps) > QUICK:
             return self._each(over_time(spikes) if total else spikes, kinds)
         every = np.concatenate([spikes[name].reshape(steps, -1) for name in self.names], axis=1)
-        every = _over_time(every) if total else every
-        counted = (self._table[kinds] @ every.T).reshape(len(kinds), self.rows, -1)
-        return dict(zip(kinds, counted, strict=True))
+        return self._table.count(_over_time(every) if total else every, kinds)
 
     def _small(self) -> bool:
         return sum(self.neurons) * self.rows * len(LINEAR) <= TABLE
 
-    def _made(self) -> scipy.sparse.csr_array:
-        """What one spike of each neuron adds: (kinds * cores, neurons), int64. Sparse: no waiting for threads."""
+    def _made(self) -> _Table:
         first = dict(zip(self.names, np.cumsum([0, *self.neurons]).tolist(), strict=False))
         table = np.zeros((sum(self.neurons), len(LINEAR), self.rows), np.int64)
         added = dict(zip(LINEAR, table.transpose(1, 0, 2), strict=True))
@@ -128,7 +164,7 @@ class Fans:
                 added["synops_effective"][here] += acts
                 if onto.multiplies:
                     added["multiplied"][here] += acts
-        return scipy.sparse.csr_array(table.reshape(len(table), -1).T)
+        return _Table.of(table)
 
     def _probed(self, onto: _Onto) -> Counts:
         """Effective synapses of one spike of each neuron of the groups: (neurons, cores)."""
@@ -191,7 +227,7 @@ def _joint(targets: list[_Target], rows: int) -> tuple[list[tuple[str, Groups]],
         for onto in target.onto:
             add("synops", target, onto.source, onto.groups, onto.synapses)
             add("memory_reads", target, onto.source, onto.groups, onto.words)
-            acting = ("synops_effective", "multiplied")[: 1 + onto.multiplies] if onto.effective is None else ()
+            acting = ACTING[: 1 + onto.multiplies] if onto.effective is None else ()
             for what in acting:
                 add(what, target, onto.source, onto.groups, onto.synapses)
     row, column, values = (np.concatenate(each) for each in zip(*places, strict=True))
@@ -213,10 +249,10 @@ _KEPT: WeakKeyDictionary[FixedNetwork, WeakKeyDictionary[Mapping, Fans]] = WeakK
 
 def fans(network: FixedNetwork, mapping: Mapping) -> Fans:
     """Those of this network on this mapping, made once."""
-    kept = _KEPT.setdefault(network, WeakKeyDictionary())
-    if mapping not in kept:
-        kept[mapping] = Fans(network, mapping)
-    return kept[mapping]
+    try:
+        return _KEPT[network][mapping]
+    except KeyError:
+        return _KEPT.setdefault(network, WeakKeyDictionary()).setdefault(mapping, Fans(network, mapping))
 
 
 def _target(network: FixedNetwork, mapping: Mapping, name: str) -> _Target:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from neuro_deploy.errors import DataError, UsageError
 from neuro_deploy.network import FixedNetwork, FixedPopulation, gathered
-from neuro_deploy.network.separate import parts_of
+from neuro_deploy.network.separate import parts_of, whole
 from neuro_deploy.numerics.registers import IntArray
 
 ENGINES = {
@@ -229,18 +229,17 @@ def as_whole(network: FixedNetwork, result: RunResult) -> RunResult:
     parts = parts_of(network, result.counts)
     return replace(
         result,
-        counts=Counts({name: partial(_whole_counts, network, result.counts, each) for name, each in parts.items()}),
+        counts=Counts({name: partial(_whole_counts, result.counts, each) for name, each in parts.items()}),
         spikes=gathered(network, result.spikes, axis=2),
         u=gathered(network, result.u, axis=2),
         v=gathered(network, result.v, axis=2),
     )
 
 
-def _whole_counts(network: FixedNetwork, counts: Counts, parts: Sequence[str]) -> npt.NDArray[Any]:
+def _whole_counts(counts: Counts, parts: Sequence[str]) -> npt.NDArray[Any]:
     """Counts of a population from those of its parts: (T, *shape)."""
-    (array,) = gathered(network, {part: counts.array(part) for part in parts}, axis=1).values()
-    whole: npt.NDArray[Any] = array
-    return whole
+    array: npt.NDArray[Any] = whole([counts.array(part) for part in parts], axis=1)
+    return array
 
 
 def merge(results: Iterable[RunResult]) -> RunResult:

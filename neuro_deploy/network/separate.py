@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Protocol, TypeVar
 
@@ -82,20 +82,22 @@ def gathered(network: AnyNetwork, arrays: Mapping[str, Any], axis: int) -> dict[
 
     axis: that of the channels (of the neurons, in arrays of flat populations).
     """
-    return {
-        name: np.concatenate([arrays[part] for part in parts], axis=axis) if len(parts) > 1 else arrays[parts[0]]
-        for name, parts in parts_of(network, arrays).items()
-    }
+    return {name: whole([arrays[part] for part in parts], axis) for name, parts in parts_of(network, arrays).items()}
+
+
+def whole(parts: Sequence[Any], axis: int) -> Any:
+    """A population's array, of those of its parts in order."""
+    return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=axis)
 
 
 def parts_of(network: AnyNetwork, names: Iterable[str]) -> dict[str, list[str]]:
     """population -> those of its parts that are among the names, in order; itself where it is not cut."""
     uncut = {population.name for population in network.populations}
-    whole: dict[str, list[str]] = {}
+    some: dict[str, list[str]] = {}
     for name in names:
-        whole.setdefault(name if name in uncut else name.rpartition(SEPARATOR)[0], []).append(name)
-    order = [population.name for population in network.populations if population.name in whole]
-    return {name: sorted(whole[name], key=_number) if len(whole[name]) > 1 else whole[name] for name in order}
+        some.setdefault(name if name in uncut else name.rpartition(SEPARATOR)[0], []).append(name)
+    order = [population.name for population in network.populations if population.name in some]
+    return {name: sorted(some[name], key=_number) if len(some[name]) > 1 else some[name] for name in order}
 
 
 def _number(part: str) -> int:
