@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -115,6 +117,25 @@ def test_a_run_of_samples_that_stand_still_is_not_that_of_others() -> None:
     x = network.encode((rng.random((2, 5, *IMAGE)) < 0.3).astype(np.int64))
     for samples in (np.broadcast_to(x[:, :1], x.shape), x):
         same(get_engine("reference").run(network, samples), get_engine("native").run(network, samples))
+
+
+def test_runs_in_pieces_take_no_more_memory_the_more_there_are() -> None:
+    rng = np.random.default_rng(0)
+    network = residual(rng, extra=True, other=True, shared=True, timesteps=16)
+    samples = 200
+    x = network.encode((rng.random((samples, 16, *IMAGE)) < 0.3).astype(np.int64))
+    native = get_engine("native", memory=1)  # timesteps by fours, a sample at a time
+    native.run(network, x[:2])
+    tracemalloc.start()
+    native.run(network, x[:2])
+    gc.collect()
+    before = tracemalloc.get_traced_memory()[0]
+    for sample in range(0, samples, 2):
+        native.run(network, x[sample : sample + 2])
+    gc.collect()
+    grown = tracemalloc.get_traced_memory()[0] - before
+    tracemalloc.stop()
+    assert grown < 20 * SIZE * np.dtype(np.float32).itemsize, f"{grown} bytes; the states of a population take 480"
 
 
 def test_threads_may_run_one_network_at_once() -> None:
