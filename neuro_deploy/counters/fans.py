@@ -96,9 +96,11 @@ class _Table:
         """table: (neurons, ``LINEAR``, cores), int64."""
         flat = table.reshape(len(table), -1)
         first = len(STORED) * table.shape[2]
-        groups, group = np.unique(flat[:, :first], axis=0, return_inverse=True)
+        found: dict[bytes, int] = {}
+        group = np.array([found.setdefault(row.tobytes(), len(found)) for row in flat[:, :first]])
+        groups = flat[np.unique(group, return_index=True)[1], :first]
         neurons = np.arange(len(flat))
-        member = _sparse(group.reshape(-1), neurons, np.ones_like(neurons), (len(groups), len(flat)))
+        member = _sparse(group, neurons, np.ones_like(neurons), (len(groups), len(flat)))
         every = scipy.sparse.vstack([member, scipy.sparse.csr_array(flat[:, first:].T)], format="csr")
         return cls({STORED: member, LINEAR: every}, scipy.sparse.csr_array(groups.T))
 

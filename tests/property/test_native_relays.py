@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from neuro_deploy.engines.base import RunResult
 from neuro_deploy.engines.native import kernels, vectors
 from neuro_deploy.engines.native.plan import plan
 from neuro_deploy.network import FixedNetwork, FixedPopulation, FixedProjection
-from neuro_deploy.network.encoding import SpikeEncoding
+from neuro_deploy.network.encoding import GradedEncoding, SpikeEncoding
 from neuro_deploy.network.geometry import Geometry
 from neuro_deploy.numerics.registers import DECAY_UNITY, NEVER, STATE_LIMIT
 
@@ -31,7 +32,7 @@ def residual(rng: np.random.Generator, *, extra: bool, other: bool, shared: bool
     """input -> sum, a relay -> fed, neurons -> readout.
 
     extra: sum adds what another relay sends. other: fed adds it too. shared: more neurons read sum. Beside them: neurons
-    fed by a window of sum's channels, by the input one to one, and by a relay and neurons side by side.
+    fed by a window of sum's channels, by the input one to one, and by a relay and neurons, or relays, side by side.
     """
     populations = [
         FixedPopulation("input", "input", IMAGE),
@@ -40,7 +41,7 @@ def residual(rng: np.random.Generator, *, extra: bool, other: bool, shared: bool
     ]
     small = [
         ("low", "relay", (2, 3, 4)),
-        ("high", "lif", (3, 3, 4)),
+        ("high", str(rng.choice(["lif", "relay"])), (3, 3, 4)),
         ("part", "lif", (3, 3, 4)),
         ("echo", "lif", IMAGE),
     ]
@@ -90,19 +91,23 @@ def residual(rng: np.random.Generator, *, extra: bool, other: bool, shared: bool
     timesteps=st.sampled_from([1, 3, 9]),
     samples=st.sampled_from([1, 3]),
     still=st.booleans(),
+    first=st.sampled_from([0, -15, -128]),
     seed=st.integers(0, 999),
 )
 def test_relays_and_the_neurons_they_feed_are_exact_together(
-    extra: bool, other: bool, shared: bool, timesteps: int, samples: int, still: bool, seed: int
+    extra: bool, other: bool, shared: bool, timesteps: int, samples: int, still: bool, first: int, seed: int
 ) -> None:
     rng = np.random.default_rng(seed)
     network = residual(rng, extra=extra, other=other, shared=shared, timesteps=timesteps)
+    if first:
+        network = replace(network, encoding=GradedEncoding(IMAGE, levels=15, first=first))
     shape = (samples, *IMAGE) if still else (samples, timesteps, *IMAGE)
     native = get_engine("native")
-    if any(row["kernel"] == "dot8" for row in native.explain(network)):  # type: ignore[attr-defined]
+    if first == 0 and any(row["kernel"] == "dot8" for row in native.explain(network)):  # type: ignore[attr-defined]
         assert "sum" in plan(network, "cpu", None).pairs
     for _ in range(3):  # the second is the first one's calls again
-        x = network.encode((rng.random(shape) < rng.choice([0.05, 0.5])).astype(np.int64))
+        spikes = (rng.random(shape) < rng.choice([0.05, 0.5])).astype(np.int64)
+        x = network.encode(spikes * rng.integers(first, 16, shape) if first else spikes)
         want = get_engine("reference").run(network, x)
         same(want, native.run(network, x))
         for most in (1, 24 * 84 * 12):  # timesteps by fours, of one sample or of all
@@ -122,6 +127,8 @@ def test_a_run_of_samples_that_stand_still_is_not_that_of_others() -> None:
 def test_runs_in_pieces_take_no_more_memory_the_more_there_are() -> None:
     rng = np.random.default_rng(0)
     network = residual(rng, extra=True, other=True, shared=True, timesteps=16)
+    late = [replace(p, delay=np.asarray(2)) if p.target == "more" else p for p in network.projections]
+    network = replace(network, projections=tuple(late))
     samples = 200
     x = network.encode((rng.random((samples, 16, *IMAGE)) < 0.3).astype(np.int64))
     native = get_engine("native", memory=1)  # timesteps by fours, a sample at a time

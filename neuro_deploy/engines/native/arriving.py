@@ -73,6 +73,8 @@ class Arrivals:
         sums = product.sums(self.values, self.buffers)
         if self._static(product):
             self.still[product] = sums
+            if product.beside and product.projection.geometry.kind == "one-to-one":
+                self.still[product.source] = sums  # they are its sources themselves
         return sums
 
     def _sum(self, step: Step, steps: int) -> np.ndarray:
@@ -84,15 +86,15 @@ class Arrivals:
             do(total.fill, 0)
         for intake in step.intakes:
             product = intake.product
-            part = self._sums(product)
-            part = self._delayed(product, part, steps) if product.delay else part
+            sums = self._sums(product)
+            part = self._delayed(product, sums, steps) if product.delay else sums
             positions = len(intake.factor)
             rows = total.reshape(self.samples * length, positions, -1)
             x = part.reshape(-1, positions, intake.stop - intake.start)
             share(adding.add_up, len(rows), EACH * x.size, rows, intake.start, intake.stop, x, intake.factor, starts)
             starts = False
             if not (product in self.still or product.projection.geometry.kind == "one-to-one"):
-                self.buffers.give(x)
+                self.buffers.give(sums)
         return total
 
     def _delayed(self, product: Product, part: np.ndarray, steps: int) -> np.ndarray:

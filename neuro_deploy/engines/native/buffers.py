@@ -41,20 +41,20 @@ class Buffers:
                 if least == room:
                     break
         buffer = np.empty(room, np.uint8) if best < 0 else self._free.pop(best)
-        self._lent[address(buffer)] = buffer
+        self._lent[address_of(buffer)] = buffer
         return buffer[:size].view(dtype).reshape(shape)
 
     def lend(self, shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
         """As ``take``; given back by itself when nobody has the array any more."""
         size = math.prod(shape) * np.dtype(dtype).itemsize
-        buffer = self._lent.pop(address(self.take((size,), np.uint8)))
+        buffer = self._lent.pop(address_of(self.take((size,), np.uint8)))
         whole = np.frombuffer(buffer.data, np.uint8, size)  # views of it hold it, and not only what is below it
         weakref.finalize(whole, self._free.append, buffer)
         return whole.view(dtype).reshape(shape)
 
     def give(self, array: npt.NDArray[Any]) -> None:
         """Give back an array, or any view from its beginning; others are left alone."""
-        buffer = self._lent.pop(address(array), None)
+        buffer = self._lent.pop(address_of(array), None)
         if buffer is not None:
             self._free.append(buffer)
 
@@ -64,7 +64,7 @@ class Buffers:
         self._lent.clear()
 
 
-def address(array: npt.NDArray[Any]) -> int:
+def address_of(array: npt.NDArray[Any]) -> int:
     """Of its first number. ``array.ctypes`` makes a circle that holds the array until Python looks for such."""
     data: tuple[int, bool] = array.__array_interface__["data"]
     return data[0]

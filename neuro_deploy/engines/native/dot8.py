@@ -22,15 +22,18 @@ from neuro_deploy.engines.native.kernels import (
     placed,
     stride,
 )
-from neuro_deploy.engines.native.llvm import pointer, zero_bytes
+from neuro_deploy.engines.native.llvm import (
+    next_job,
+    next_thread,
+    pointer,
+    round_as_before,
+    round_toward_zero,
+    zero_bytes,
+)
 from neuro_deploy.engines.native.rows8 import begin as begin_rows
 from neuro_deploy.engines.native.rows8 import panels, sums
 from neuro_deploy.engines.native.tiles import FOUND, PANEL, QUAD, ROWS, packed
 from neuro_deploy.engines.native.vectors import (
-    next_job,
-    next_thread,
-    round_as_before,
-    round_toward_zero,
     send32,
     send_sum32,
     send_sum_whole32,

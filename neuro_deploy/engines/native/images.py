@@ -11,8 +11,8 @@ from numba import types
 from numba.extending import intrinsic
 
 from neuro_deploy.engines.native.compiling import compiled, inner, outer
-from neuro_deploy.engines.native.llvm import BYTE, INT, LONG, at_address, copy_bytes, pointer, unaligned
-from neuro_deploy.engines.native.vectors import enter8, next_job
+from neuro_deploy.engines.native.llvm import BYTE, INT, LONG, at_address, copy_bytes, next_job, pointer, unaligned
+from neuro_deploy.engines.native.vectors import enter8
 
 Array = npt.NDArray[Any]
 SOME = 16

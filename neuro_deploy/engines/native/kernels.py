@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from neuro_deploy.engines.native.compiling import compiled, inner, outer
-from neuro_deploy.engines.native.llvm import pointer
+from neuro_deploy.engines.native.llvm import next_job, pointer, round_as_before, round_toward_zero
 from neuro_deploy.engines.native.vectors import (
     arrive32,
     copy32,
@@ -24,9 +24,6 @@ from neuro_deploy.engines.native.vectors import (
     fire_leaky_whole,
     fire_plain,
     fire_whole,
-    next_job,
-    round_as_before,
-    round_toward_zero,
     two_sums32,
 )
 from neuro_deploy.numerics.registers import ACTIVATION_SHIFT, STATE_LIMIT

@@ -7,11 +7,17 @@ from typing import Any
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils as untyped
+from numba.core.registry import cpu_target
 from numba.extending import intrinsic
 
 cgutils: Any = untyped
 BYTE, SHORT, INT, LONG = (ir.IntType(bits) for bits in (8, 16, 32, 64))
 Value = Any
+TARGET = cpu_target.target_context.codegen().magic_tuple()
+"""Whom LLVM compiles for: the platform, the processor, what it can do."""
+X86 = TARGET[0].startswith("x86")
+TOWARD_ZERO = 0x6000
+"""Bits of x86's MXCSR."""
 
 
 def call(build: ir.IRBuilder, name: str, kind: Any, *arguments: Value) -> Value:
@@ -76,3 +82,34 @@ def _pointer(context: Any, build: ir.IRBuilder, signature: Any, arguments: Any) 
 
 pointer: Any = intrinsic(lambda _typing, array: (types.intp(array), _pointer))
 """The address of an array's first number. ``ctypes.data`` counts references, for which threads wait for one another."""
+
+
+def _round(_context: Any, build: ir.IRBuilder, _signature: Any, arguments: Any) -> Any:
+    """Read MXCSR and write it. Products of states that a loop loads and stores after it are not moved before it."""
+    if not X86:
+        return INT(0)
+    cell = cgutils.alloca_once(build, INT)
+    here = build.bitcast(cell, BYTE.as_pointer())
+    call(build, "llvm.x86.sse.stmxcsr", ir.VoidType(), here)
+    before = build.load(cell)
+    build.store(arguments[0] if arguments else build.or_(before, INT(TOWARD_ZERO)), cell)
+    call(build, "llvm.x86.sse.ldmxcsr", ir.VoidType(), here)
+    return before
+
+
+round_toward_zero: Any = intrinsic(lambda _typing: (types.int32(), _round))
+"""Lets this thread round products toward zero. Gives how it did before."""
+round_as_before: Any = intrinsic(lambda _typing, _before: (types.int32(types.int32), _round))
+"""Lets it round as it did."""
+
+
+def _next(place: int) -> Any:
+    def code(context: Any, build: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
+        turn = context.make_array(signature.args[0])(context, build, arguments[0])
+        return build.atomic_rmw("add", build.gep(turn.data, [LONG(place)]), LONG(1), "monotonic")
+
+    return intrinsic(lambda _typing, turn: (types.int64(turn), code))
+
+
+next_job, next_thread = _next(0), _next(1)
+"""The job whose turn it is, and which of the threads this is, from an array of both; the next ones are one more."""

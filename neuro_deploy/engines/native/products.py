@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from neuro_deploy.engines.native import adding, dot8
-from neuro_deploy.engines.native.buffers import Buffers, address, roomy
+from neuro_deploy.engines.native.buffers import Buffers, address_of, roomy
 from neuro_deploy.engines.native.gathering import NONE
 from neuro_deploy.engines.native.images import beside, pad, windows
 from neuro_deploy.engines.native.layout import Shape
@@ -165,12 +165,12 @@ class Product:
         if not isinstance(self.packed, Packed):
             return _bytes(values[self.source]).reshape(-1), NO_SEGMENTS, False
         each = [_bytes(values[projection.source]) for projection in self.projections]
-        packed, first = self.packed, address(each[0])
+        packed, first = self.packed, address_of(each[0])
         if len(each) == 1 and packed.margin == (0, 0) and packed.channels is None:
             return each[0].reshape(-1), packed.segments, False
         lasting = all(values[projection.source].flags.c_contiguous for projection in self.projections)
         if lasting and len(each) == len(packed.segments) > 1 and packed.margin == (0, 0):
-            away = np.array([address(source) - first for source in each])
+            away = np.array([address_of(source) - first for source in each])
             return each[0].reshape(-1), packed.segments + away, False
         if len(each) > 1:
             return self._beside(each, buffers).reshape(-1), packed.segments, True

@@ -80,9 +80,8 @@ class Run(Arrivals):
         """Compute what is not computed yet. last: whether it tells the counts; else a later run does."""
         steps = self.network.timesteps
         for start in range(0, 0 if self.noting else steps, self.at_once):
-            stop = min(steps, start + self.at_once)
-            self._enter(start, stop)
-            self._some(start, stop)
+            self._enter(start, min(steps, start + self.at_once))
+            self._some(start, min(steps, start + self.at_once))
         for step in self.plan.steps:
             name, shape = step.population.name, step.population.shape
             arrays = {
@@ -104,13 +103,14 @@ class Run(Arrivals):
         """Timesteps start to stop - 1 of the samples; what is static enters once."""
         if self.network.encoding.mode == "bias":
             return
-        entry, steps = self.network.population(self.network.entry), self.sequence.shape[1]
+        entry = self.network.population(self.network.entry)
+        if entry.name not in self.counts:
+            self.counts[entry.name] = np.zeros((self.sequence.shape[1], entry.neurons), np.uint8)
         if start == 0 or not self.static:
-            some, of = (steps, slice(None)) if self.static else (stop - start, slice(start, stop))
-            take = roomy if self.static else self.buffers.take
-            self.entering = take((self.samples, some, *inner_shape(entry.shape)), entry_type(self.network))
-            counts = self.counts.setdefault(entry.name, np.zeros((steps, entry.neurons), np.uint8))
-            fill(self.entering, self.sequence, start, counts[of])
+            counts = self.counts[entry.name][: 1 if self.static else None][start:stop]
+            take = roomy if self.static else self.buffers.take  # what is static stays, whoever lets it go
+            self.entering = take((self.samples, len(counts), *inner_shape(entry.shape)), entry_type(self.network))
+            fill(self.entering, self.sequence, start, counts)
         self.values[entry.name] = self.entering
 
     def _some(self, start: int, stop: int) -> None:
@@ -135,6 +135,8 @@ class Run(Arrivals):
         for what in (what for what in RECORDABLE if self.recorder.wants(step.population, what)):
             every = flat(value)
             self._keep(step, what)[:, start:stop] = every != 0 if what == "spikes" else every
+        if not step.read and name not in self.still:
+            self.buffers.give(value)
 
     def _sent(self, step: Step, start: int, stop: int, counts: np.ndarray) -> np.ndarray:
         """What a relay sends, (samples, T or 1, *shape), or no samples if nobody wants it any more; counted."""

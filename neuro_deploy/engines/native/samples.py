@@ -34,22 +34,22 @@ def still(network: FixedNetwork, inputs: IntArray) -> bool:
 
 
 def fill(entering: np.ndarray, sequence: IntArray, start: int, counts: np.ndarray) -> None:
-    """Put timesteps of samples, (samples, T or 1, neurons), where they enter, and count them: (timesteps, neurons).
+    """Put some timesteps of samples, from start on, where they enter, and count them.
 
-    entering: (samples, timesteps, *inner shape), from timestep start on.
+    entering: (samples, timesteps, *inner shape). sequence: (samples, T or 1, neurons). counts: (timesteps, neurons).
     """
     samples, steps, *inner = entering.shape
     channels = inner[-1]
     if entering.itemsize == 1:
-        whole = sequence
+        given = sequence
         if sequence.itemsize > 1 or not sequence.flags.c_contiguous:
-            whole, start = sequence[:, start : start + steps].astype(entering.dtype, order="C"), 0
-        values = whole.view(np.uint8).reshape(samples, whole.shape[1], channels, -1)
+            given, start = sequence[:, start : start + steps].astype(entering.dtype, order="C"), 0
+        values = given.view(np.uint8).reshape(samples, given.shape[1], channels, -1)
         out = entering.view(np.uint8).reshape(samples, steps, -1, channels)
         each = -(-steps // (PARTS * threads()))
         deal(enter_bytes, -(-steps // each), out.size, each, values, start, out, counts)
         return
     frames = samples * steps
-    whole = np.ascontiguousarray(sequence[:, start : start + steps]).reshape(frames, channels, -1)
-    share(enter, frames, EACH * whole.size, whole, entering.reshape(frames, -1, channels))
-    share(tally, steps, whole.size, entering.reshape(samples, steps, -1), counts)
+    given = np.ascontiguousarray(sequence[:, start : start + steps]).reshape(frames, channels, -1)
+    share(enter, frames, EACH * given.size, given, entering.reshape(frames, -1, channels))
+    share(tally, steps, given.size, entering.reshape(samples, steps, -1), counts)

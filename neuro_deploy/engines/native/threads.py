@@ -86,7 +86,7 @@ def share(loop: Callable[..., None], jobs: int, operations: int, *arguments: Any
 def deal(loop: Callable[..., None], jobs: int, operations: int, *arguments: Any) -> None:
     """Run ``loop(turn, jobs, *arguments)``: as ``share``, but each thread takes the next job when it is free.
 
-    turn: (2,), int64, the next job, and how many threads take part; see ``vectors.next_job``. A thread that wakes late,
+    turn: (2,), int64, the next job, and how many threads take part; see ``llvm.next_job``. A thread that wakes late,
     or is held up, gets fewer jobs.
     """
     note(deal, loop, jobs, operations, *arguments)

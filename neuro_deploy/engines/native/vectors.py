@@ -11,37 +11,33 @@ is rounded toward zero, which is how x86's processors are told to round meanwhil
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from types import MappingProxyType
 from typing import Any
 
 from llvmlite import ir
 from numba import types
-from numba.core.registry import cpu_target
 from numba.extending import intrinsic
 
-from neuro_deploy.engines.native.llvm import BYTE, INT, LONG, Value, call, cgutils, splat, unaligned
+from neuro_deploy.engines.native.llvm import BYTE, INT, LONG, TARGET, X86, Value, call, cgutils, splat, unaligned
 from neuro_deploy.numerics.registers import ACTIVATION_SHIFT, DECAY_UNITY
 
 WIDE = 16
 """Neurons at a time."""
 FLOAT, DOUBLE = ir.FloatType(), ir.DoubleType()
 UNIT, FULL = float(1 << ACTIVATION_SHIFT), float(DECAY_UNITY)
-TARGET = cpu_target.target_context.codegen().magic_tuple()
-X86 = TARGET[0].startswith("x86")
 WIDEST = 64 if "+avx512bw" in TARGET[2].split(",") else WIDE
 """Neurons at a time, where parameters are alike: with AVX-512 their flags fill a register of bytes."""
 SHARED = ("factor", "ku", "kv")
 """Parameters that all neurons of a population have alike, as a rule."""
-TOWARD_ZERO = 0x6000
-"""Bits of x86's MXCSR."""
 
 
 class Lanes:
     """Some neurons: loads, stores and arithmetic of vectors.
 
     at: the first one's place in arrays. mask: those that there are, None for all. alike: parameters that are the same.
+    signed: arrays of bytes with a sign.
     """
 
     def __init__(
@@ -52,9 +48,10 @@ class Lanes:
         wide: int = WIDE,
         mask: Value | None = None,
         alike: Mapping[str, Value] = MappingProxyType({}),
+        signed: Collection[str] = (),
     ) -> None:
         self._build, self._pointers, self._at, self._wide, self._mask = build, pointers, at, wide, mask
-        self._alike = alike
+        self._alike, self._signed = alike, signed
         self._floats, self._bytes = (ir.VectorType(kind, wide) for kind in (FLOAT, BYTE))
 
     def load(self, name: str) -> Value:
@@ -65,7 +62,8 @@ class Lanes:
         kind = raw.type.element
         if kind in (FLOAT, DOUBLE):
             return raw if kind == FLOAT else self._build.fptrunc(raw, self._floats)
-        return self._build.uitofp(raw, self._floats) if kind == BYTE else self._build.sitofp(raw, self._floats)
+        signed = kind != BYTE or name in self._signed
+        return self._build.sitofp(raw, self._floats) if signed else self._build.uitofp(raw, self._floats)
 
     def raw(self, name: str) -> Value:
         """Those of an array, as they are."""
@@ -153,36 +151,40 @@ def _name(kind: Any) -> str:
 
 
 def _loop(body: Callable[[Lanes], None], **kinds: Any) -> Any:
-    """Code of a function of a number of neurons, whether they are alike, and the addresses of arrays of these kinds."""
+    """Code of a function of a number of neurons, whether they are alike, and the addresses of arrays of these kinds.
+
+    kinds: name -> LLVM's type, or numba's.
+    """
+    lanes = partial(Lanes, signed=[name for name, kind in kinds.items() if kind == types.int8])
 
     def code(context: Any, build: ir.IRBuilder, _signature: Any, arguments: Any) -> Any:
         neurons, alike, *addresses = arguments[-len(kinds) - 2 :]
         pairs = zip(kinds.items(), addresses, strict=True)
-        pointers = {name: build.inttoptr(address, kind.as_pointer()) for (name, kind), address in pairs}
+        pointers = {name: build.inttoptr(address, _kind(kind).as_pointer()) for (name, kind), address in pairs}
         some = build.select(build.icmp_signed("!=", alike, LONG(0)), build.sdiv(neurons, LONG(WIDEST)), LONG(0))
         with build.if_then(build.icmp_signed(">", some, LONG(0))):
             shared = {name: unaligned(build, pointers[name]) for name in SHARED if name in kinds}
             same = {name: splat(build, value, WIDEST) for name, value in shared.items()}
             with cgutils.for_range(build, some, intp=LONG) as vectors:
-                body(Lanes(build, pointers, build.mul(vectors.index, LONG(WIDEST)), WIDEST, alike=same))
+                body(lanes(build, pointers, build.mul(vectors.index, LONG(WIDEST)), WIDEST, alike=same))
         begin = build.mul(some, LONG(WIDEST))
         with cgutils.for_range(build, build.sdiv(build.sub(neurons, begin), LONG(WIDE)), intp=LONG) as vectors:
-            body(Lanes(build, pointers, build.add(begin, build.mul(vectors.index, LONG(WIDE)))))
+            body(lanes(build, pointers, build.add(begin, build.mul(vectors.index, LONG(WIDE)))))
         left = build.srem(build.sub(neurons, begin), LONG(WIDE))
         with build.if_then(build.icmp_signed(">", left, LONG(0))):
             order = ir.Constant(ir.VectorType(INT, WIDE), list(range(WIDE)))
             every = splat(build, build.trunc(left, INT), WIDE)
             mask = build.icmp_signed("<", order, every)
-            body(Lanes(build, pointers, build.sub(neurons, left), mask=mask))
+            body(lanes(build, pointers, build.sub(neurons, left), mask=mask))
         return context.get_dummy_value()
 
     return code
 
 
-def _kind(number: Any) -> Any:
-    """LLVM's type of such numbers."""
-    kinds = {"float32": FLOAT, "float64": DOUBLE, "int32": INT, "uint8": BYTE, "int8": BYTE}
-    return kinds[str(number)]
+def _kind(kind: Any) -> Any:
+    """LLVM's type, of numba's or as it is."""
+    kinds = {types.float32: FLOAT, types.float64: DOUBLE, types.int32: INT, types.uint8: BYTE, types.int8: BYTE}
+    return kind if isinstance(kind, ir.Type) else kinds[kind]
 
 
 def _arriving(n: Lanes, *, whole: bool) -> Value:
@@ -249,11 +251,11 @@ def _two_sums(n: Lanes) -> None:
 
 def _neuron(x: Any) -> dict[str, Any]:
     floats = dict.fromkeys(("factor", "bias", "threshold", "kv", "v"), FLOAT)
-    return {"x": _kind(x), **floats, "spikes": BYTE, "counts": BYTE}
+    return {"x": x, **floats, "spikes": BYTE, "counts": BYTE}
 
 
 def _sent(x: Any) -> dict[str, Any]:
-    return {"x": _kind(x), "factor": FLOAT, "bias": FLOAT, "total": FLOAT, "counts": BYTE}
+    return {"x": x, "factor": FLOAT, "bias": FLOAT, "total": FLOAT, "counts": BYTE}
 
 
 def _takes(integers: int, *like: Any) -> Any:
@@ -289,7 +291,7 @@ def _sending(*, whole: bool) -> tuple[Any, Any]:
     ), intrinsic(
         lambda _typing, like, extra, _n, _a, _x, _f, _b, _total, _c, _e, _ef: (
             _takes(9, like, extra),
-            _loop(both, **_sent(like), extra=_kind(extra), extra_factor=FLOAT),
+            _loop(both, **_sent(like), extra=extra, extra_factor=FLOAT),
         )
     )
 
@@ -305,7 +307,7 @@ counts, and of extra, extra_factor.
 arrive32: Any = intrinsic(
     lambda _typing, like, _n, _a, _x, _f, _kept: (
         _takes(5, like),
-        _loop(_arrive, x=_kind(like), factor=FLOAT, kept=FLOAT),
+        _loop(_arrive, x=like, factor=FLOAT, kept=FLOAT),
     )
 )
 """``kept = 64 floor(factor x)``. Arguments: a number of x's type; n; whether factors are alike; x, factor, kept."""
@@ -318,7 +320,7 @@ copy32: Any = intrinsic(lambda _typing, _n, _a, _value, _kept: (_takes(4), _loop
 two_sums32: Any = intrinsic(
     lambda _typing, like, extra, _n, _a, _x, _f, _total, _e, _ef: (
         _takes(7, like, extra),
-        _loop(_two_sums, x=_kind(like), factor=FLOAT, total=FLOAT, extra=_kind(extra), extra_factor=FLOAT),
+        _loop(_two_sums, x=like, factor=FLOAT, total=FLOAT, extra=extra, extra_factor=FLOAT),
     )
 )
 """``total = floor(factor x) + floor(extra_factor extra)``.
@@ -326,34 +328,3 @@ two_sums32: Any = intrinsic(
 Arguments: numbers of x's and of extra's type; n; whether factors are alike; addresses of x, factor, total, extra,
 extra_factor.
 """
-
-
-def _round(_context: Any, build: ir.IRBuilder, _signature: Any, arguments: Any) -> Any:
-    """Read MXCSR and write it. Products of states that a loop loads and stores after it are not moved before it."""
-    if not X86:
-        return INT(0)
-    cell = cgutils.alloca_once(build, INT)
-    here = build.bitcast(cell, BYTE.as_pointer())
-    call(build, "llvm.x86.sse.stmxcsr", ir.VoidType(), here)
-    before = build.load(cell)
-    build.store(arguments[0] if arguments else build.or_(before, INT(TOWARD_ZERO)), cell)
-    call(build, "llvm.x86.sse.ldmxcsr", ir.VoidType(), here)
-    return before
-
-
-round_toward_zero: Any = intrinsic(lambda _typing: (types.int32(), _round))
-"""Lets this thread round products toward zero. Gives how it did before."""
-round_as_before: Any = intrinsic(lambda _typing, _before: (types.int32(types.int32), _round))
-"""Lets it round as it did."""
-
-
-def _next(place: int) -> Any:
-    def code(context: Any, build: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
-        turn = context.make_array(signature.args[0])(context, build, arguments[0])
-        return build.atomic_rmw("add", build.gep(turn.data, [LONG(place)]), LONG(1), "monotonic")
-
-    return intrinsic(lambda _typing, turn: (types.int64(turn), code))
-
-
-next_job, next_thread = _next(0), _next(1)
-"""The job whose turn it is, and which of the threads this is, from an array of both; the next ones are one more."""
