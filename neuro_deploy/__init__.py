@@ -83,6 +83,10 @@ __all__ = [
 ]
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 def __getattr__(name: str) -> Any:
     if name in __all__:
         found = globals()[name] = getattr(importlib.import_module(HOMES.get(name, "neuro_deploy.api")), name)

@@ -39,7 +39,7 @@ def existing_file(path: str | Path) -> Path:
     """The path, if a file is there that can be read.
 
     Raises:
-        FileError: nothing is there, or a folder is, or it may not be read.
+        FileError: nothing is there, or a folder is, or a device or pipe, or it may not be read.
     """
     path = Path(path)
     with _named(path, "cannot be read"):
@@ -48,6 +48,9 @@ def existing_file(path: str | Path) -> Path:
         if not path.exists():
             hint = "check the path; it is relative to the folder you are in"
             raise FileError("no such file", where=str(path), hint=hint)
+        if not path.is_file():
+            hint = "save what it gives in a file first; devices and pipes may have no end"
+            raise FileError("is no regular file", where=str(path), hint=hint)
         if not os.access(path, os.R_OK):
             raise FileError("may not be read", where=str(path), hint=f"chmod u+r {path}")
     return path
@@ -178,8 +181,10 @@ def check_folder(path: str | Path) -> None:
     Raises:
         FileError: a file is in the way, or writing is not allowed.
     """
+    if str(path) == "":
+        raise FileError("no name of a folder", hint="name one; . is the folder you are in")
     path = Path(path)
-    with _writing(path, "cannot be a folder"):
+    with _writing(path, "cannot take files"):
         there = next(folder for folder in (path, *path.absolute().parents) if _there(folder))
         if not there.is_dir():
             raise FileError("is a file, a folder is wanted", where=str(there))

@@ -205,7 +205,7 @@ def _samples(given: Samples | None) -> Data | None:
 def load(path: str | Path, *, timesteps: int | None = None) -> FixedNetwork:
     """Read a NetX file: one of ours, or a stock chain of dense, conv and flatten layers.
 
-    A stock chain does not say how many timesteps it runs: 32, if not told.
+    Most stock chains do not say how many timesteps they run: 32, if not told.
 
     Raises:
         FileError, FormatError, UnsupportedError: with the HDF5 path.

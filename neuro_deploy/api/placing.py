@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from neuro_deploy import counters
 from neuro_deploy.engines import RunResult
+from neuro_deploy.errors import UsageError
 from neuro_deploy.files import check_writable, json_bytes, sha256, write_folder
 from neuro_deploy.hardware import HardwareProfile, load_profile, profile_names, save_profile
 from neuro_deploy.mapping import Choice, CutRule, Mapping, Place, check_mapping, map_network
@@ -83,7 +84,14 @@ def measure(
     """Spikes, axon events and synops per core of a run; ``.to_dict()`` is the content of metrics.json.
 
     links: with messages and bits on every link of the mesh. per_timestep: with every core's counts of each timestep.
+
+    Raises:
+        UsageError: a result or a mapping of another network. DataError: labels that are not one class per sample.
     """
+    if not isinstance(mapping, Mapping):
+        raise UsageError(f"{mapping!r} is no mapping", hint="nd.map(network, profile) makes one")
+    if set(result.counts) != {population.name for population in network.populations}:
+        raise UsageError("the result is of another network", hint="nd.run(network, x) gives this one's")
     accuracy = result.accuracy(labels)
     return counters.measure(network, result, mapping, accuracy, with_links=links, per_timestep=per_timestep)
 

@@ -13,7 +13,8 @@ def doctor(json: options.Json = False) -> None:
 
     Example: [bold]neuro-deploy doctor[/]
     """
-    findings = nd.doctor()
+    with printing.progress() as progress:
+        findings = nd.doctor(progress)
     well = all(finding.well for finding in findings if finding.needed)
     if json:
         printing.as_json({"ok": well, "findings": [vars(finding) for finding in findings]})

@@ -41,7 +41,9 @@ def inspect(
     """
     _check_ends(net, model, [timesteps, data], [skip != "relay", token_norm != "multiply"])  # noqa: S105
     if net is None:
-        summary = nd.inspect_model(str(model), mfi=mfi, skip=skip, token_norm=token_norm, rate=rate)
+        with printing.progress() as progress:
+            progress(f"looking through {model}", 0, 1)
+            summary = nd.inspect_model(str(model), mfi=mfi, skip=skip, token_norm=token_norm, rate=rate)
     else:
         with printing.progress() as progress:
             x = nd.load_data(data).head(samples).x if data else None

@@ -17,6 +17,7 @@ from rich.progress import Progress as Bars
 from rich.table import Table
 from rich.text import Text
 
+from neuro_deploy import cli
 from neuro_deploy.errors import FileError, NeuroDeployError
 from neuro_deploy.progress import Progress
 
@@ -171,11 +172,19 @@ def progress() -> Iterator[Progress]:
         tasks: dict[str, TaskID] = {}
 
         def report(what: str, done: int, total: int) -> None:
+            _go_on()
             if what not in tasks:
                 tasks[what] = bars.add_task(what, total=total)
             bars.update(tasks[what], completed=done, total=total)
 
         yield report
+    _go_on()
+
+
+def _go_on() -> None:
+    """Unless Ctrl-C was pressed, and the exception got lost."""
+    if cli.told[0]:
+        raise KeyboardInterrupt
 
 
 def version(wanted: bool) -> None:

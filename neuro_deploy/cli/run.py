@@ -53,13 +53,13 @@ def run(
     """
     chosen_options = engine_options(engine, time_limit, device, memory, explain=explain)
     network, chosen = nd.load(net, timesteps=timesteps), nd.load_data(data).head(samples)
-    if output:
+    if output is not None:
         nd.check_folder(output)
     with printing.progress() as progress:
         mapping = nd.map(network, profile, progress=progress)
         result = nd.run(network, chosen.x, engine=engine.value, progress=progress, **chosen_options)
         metrics = nd.measure(network, result, mapping, chosen.y, links=links, per_timestep=per_timestep)
-    if output:
+    if output is not None:
         config = {"net": net, "data": data, "samples": len(chosen.x), "engine": engine.value, "profile": profile}
         nd.write_run(output, metrics, {**config, "timesteps": network.timesteps}, chosen.y)
     kernels = nd.explain(network, **chosen_options) if explain else []

@@ -18,6 +18,7 @@ import scipy.sparse
 from neuro_deploy.counters.effective import Cores, Counter, all_act, effective, with_channels
 from neuro_deploy.counters.powers import only_shifts
 from neuro_deploy.counters.sums import group_sums
+from neuro_deploy.errors import UsageError
 from neuro_deploy.mapping import Core, Mapping
 from neuro_deploy.mapping.cost import Format, words_per_axon
 from neuro_deploy.mapping.reach import Reach, by_source, reaches
@@ -127,6 +128,7 @@ class Fans:
         self.neurons = [population.neurons for population in network.populations]
         self.rows = len(mapping.cores)
         self.sizes = np.array([core.neurons for core in mapping.cores], np.int64)
+        _check(network, mapping)
         self.targets = [_target(network, mapping, p.name) for p in network.computed if p.name in mapping.rows]
         self._sums, costs = _joint(self.targets, self.rows)
         self._costs = _for_kinds(costs)
@@ -192,6 +194,15 @@ class Fans:
                     if onto.multiplies:
                         counted["multiplied"][target.rows] += acts
         return counted
+
+
+def _check(network: FixedNetwork, mapping: Mapping) -> None:
+    """Check that a mapping is this network's."""
+    sizes = {population.name: population.neurons for population in network.computed}
+    for name in mapping.rows:
+        if sum(core.neurons for core in mapping.of(name)) != sizes.get(name):
+            hint = "nd.map(network, profile) makes this one's"
+            raise UsageError(f"the mapping is of another network: {name!r} is not the same", hint=hint)
 
 
 def _for_kinds(matrix: scipy.sparse.csr_array) -> dict[Kinds, scipy.sparse.csr_array]:

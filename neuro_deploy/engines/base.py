@@ -66,6 +66,8 @@ class RunResult:
         wanted = np.asarray(labels)
         if wanted.shape != (self.samples,):
             raise DataError(f"labels have shape {wanted.shape}; ({self.samples},) is wanted, one per sample")
+        if wanted.dtype.kind not in "iufb" or not np.all(np.mod(wanted, 1) == 0):
+            raise DataError(f"labels hold {wanted.dtype}, not all whole numbers; classes 0, 1, 2, ... are wanted")
         classes = self.outputs.shape[1]
         if wanted.min() < 0 or wanted.max() >= classes:
             raise DataError(f"labels go from {wanted.min()} to {wanted.max()}; the network has {classes} classes")

@@ -29,7 +29,7 @@ def run(
 
     Raises:
         DataError: samples that do not fit the network's input.
-        EngineError and its kind: what the engine could not do.
+        UsageError: no network, or wrong options. EngineError and its kind: what the engine could not do.
     """
     if not set(record) <= set(RECORDABLE):
         raise UsageError(f"record is {list(record)}; any of {', '.join(RECORDABLE)} is wanted")
@@ -37,6 +37,8 @@ def run(
         if engine != "native" or options:
             raise UsageError(f"a float network runs in float64, not on {engine} with {options}")
         return run_floats(network, network.encoding.model_units(x), record_spikes="spikes" in record)
+    if not isinstance(network, FixedNetwork):
+        raise UsageError(f"{network!r} is no network", hint="nd.load(path) reads one")
     runner = get_engine(engine, **options)
     inputs = network.encode(x)
     most = runner.batch(network) or len(inputs)

@@ -11,6 +11,7 @@ import sys
 from dataclasses import dataclass
 
 from neuro_deploy.lava_compat.install import LAVA_DL, LAVA_NC, lava_state
+from neuro_deploy.progress import Progress, silent
 
 MODULES = {"scikit-learn": "sklearn"}
 """Libraries whose module has another name."""
@@ -27,13 +28,17 @@ class Finding:
     mend: str | None = None
 
 
-def doctor() -> list[Finding]:
+def doctor(progress: Progress = silent) -> list[Finding]:
     """Look at Python, the libraries, Lava and the Loihi 2 packages."""
     version = platform.python_version()
     recent = sys.version_info >= (3, 11)
     mend = None if recent else "install Python 3.11 or later"
     findings = [Finding("Python", version, recent, True, mend)]
-    findings += [_library(requirement) for requirement in _requirements()]
+    wanted = _requirements()
+    for done, requirement in enumerate(wanted):
+        progress("looking", done, len(wanted) + 1)
+        findings.append(_library(requirement))
+    progress("looking", len(wanted), len(wanted) + 1)
     state = lava_state()
     for wheel, found in ((LAVA_NC, state.lava_nc), (LAVA_DL, state.lava_dl)):
         well = found == wheel.version

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
+
+from neuro_deploy.numerics.compiling import compiled
 
 
-@njit(cache=True)
+@compiled()
 def _gain(core: int, other: int, to: int, start: Any, ends: Any, weight: Any, site: Any, x: Any, y: Any) -> float:
     """What hops-times-messages change by if a core goes to a site, its pairs with ``other`` left out: they stay."""
     change = 0.0
@@ -23,7 +24,7 @@ def _gain(core: int, other: int, to: int, start: Any, ends: Any, weight: Any, si
     return change
 
 
-@njit(cache=True)
+@compiled()
 def swap(start: Any, ends: Any, weight: Any, site: Any, x: Any, y: Any, trials: int, heat: float, seed: int) -> float:
     """Try swaps, in place; returns the change of hops-times-messages.
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import wraps
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +29,20 @@ from neuro_deploy.numerics.registers import (
 )
 
 FloatArray = npt.NDArray[np.float64]
+Found = TypeVar("Found")
+
+
+def _once(function: Callable[[FixedNetwork], Found]) -> Callable[[FixedNetwork], Found]:
+    """The function, which works things out once for each network and keeps them for as long as that lives."""
+    kept: WeakKeyDictionary[FixedNetwork, Found] = WeakKeyDictionary()
+
+    @wraps(function)
+    def known(network: FixedNetwork) -> Found:
+        if network not in kept:
+            kept[network] = function(network)
+        return kept[network]
+
+    return known
 
 
 @dataclass(frozen=True)
@@ -97,7 +112,7 @@ def largest_spike(network: FixedNetwork, source: str) -> int:
     return int(max(np.abs(low).max(), np.abs(high).max()))
 
 
-@lru_cache(maxsize=8)
+@_once
 def _sent(network: FixedNetwork) -> Mapping[str, Sent]:
     return MappingProxyType(sent_values(network))
 
@@ -137,7 +152,7 @@ def _interval(projection: FixedProjection, low: Any, high: Any) -> tuple[FloatAr
     return lowest, highest
 
 
-@lru_cache(maxsize=8)
+@_once
 def state_bounds(network: FixedNetwork) -> Mapping[str, Bounds]:
     """Bounds of every computed population over ``network.timesteps`` timesteps.
 

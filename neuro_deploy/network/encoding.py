@@ -177,7 +177,10 @@ def flat_samples(x: npt.ArrayLike, shape: tuple[int, ...]) -> np.ndarray:
     Raises:
         DataError: wrong shape, no samples, not numbers, NaN or infinity.
     """
-    values = np.asarray(x)
+    try:
+        values = np.asarray(x)
+    except Exception as error:  # lists of unlike lengths, tensors that are not plain: each library raises its own
+        raise DataError(f"x is no array: {error}", hint="give a numpy array, or nested lists of one shape") from error
     features = math.prod(shape)
     if values.dtype.kind not in "iufb":
         raise DataError(f"x holds {values.dtype}, numbers are wanted", hint="x.astype(float), if it is numbers")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
+
+from neuro_deploy.numerics.compiling import compiled
 
 REACH = 6.0
 """Margins up to so many times what rounding moves them take part: others change no spike. Our own."""
@@ -22,7 +23,7 @@ LEAST = 1e-4
 """What a step must gain."""
 
 
-@njit(cache=True)
+@compiled()
 def _near(margin: Any, spikes: Any, gain: Any, reach: float) -> int:
     """How many margins lie within reach."""
     found = 0
@@ -37,7 +38,7 @@ def _near(margin: Any, spikes: Any, gain: Any, reach: float) -> int:
     return found
 
 
-@njit(cache=True)
+@compiled()
 def _taken(x: Any, margin: Any, spikes: Any, gain: Any, keep: Any, unit: Any, reach: float, near: int) -> Any:
     """Margins within reach, in parts of what is safe, (n,); and what a level more of each weight adds, (inputs, n)."""
     stride = (near + MOST_MARGINS - 1) // MOST_MARGINS
@@ -69,7 +70,7 @@ def _taken(x: Any, margin: Any, spikes: Any, gain: Any, keep: Any, unit: Any, re
     return safety, moves
 
 
-@njit(cache=True)
+@compiled()
 def _losses(safety: Any, move: Any) -> Any:
     """Spikes that differ, softly: now, with the move, and with the move back."""
     now = up = down = 0.0
@@ -81,7 +82,7 @@ def _losses(safety: Any, move: Any) -> Any:
     return now, up, down
 
 
-@njit(cache=True)
+@compiled()
 def descend(  # noqa: PLR0913  # arrays only, as compiled code takes them
     x: Any,
     margin: Any,

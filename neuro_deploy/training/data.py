@@ -72,7 +72,7 @@ def _refusal(source: str) -> NeuroDeployError:
     """Why something is no data set: of that name there may be a file or a folder all the same."""
     hint = "give digits, or a FILE.npz with arrays x and, if labelled, y"
     path = Path(source)
-    if not os.path.lexists(path):
+    if not os.path.lexists(source):
         return UsageError(f"no data set {source!r}", hint=hint)
     if path.is_dir():
         return FileError("is a folder, no data set", where=source, hint=hint)

@@ -706,7 +706,7 @@ def test_native_cuts_samples_and_timesteps_without_a_difference(count: int, monk
 def test_native_needs_no_place_to_keep_compiled_loops(monkeypatch: pytest.MonkeyPatch) -> None:
     from numba.core.caching import CacheImpl
 
-    from neuro_deploy.engines.native.compiling import compiled
+    from neuro_deploy.numerics.compiling import compiled
 
     monkeypatch.setattr(CacheImpl, "_locator_classes", [])
     assert compiled()(lambda x: x + 1)(2) == 3

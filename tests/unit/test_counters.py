@@ -19,7 +19,7 @@ from neuro_deploy.counters import count
 from neuro_deploy.counters.fans import Fans, fans, over_time
 from neuro_deploy.counters.powers import only_shifts
 from neuro_deploy.counters.sums import group_sums
-from neuro_deploy.errors import DataError
+from neuro_deploy.errors import DataError, UsageError
 from neuro_deploy.hardware import HardwareProfile, load_profile
 from neuro_deploy.mapping import Choice, map_network
 from neuro_deploy.network import FixedNetwork, FixedProjection
@@ -137,6 +137,28 @@ def test_labels_must_be_one_per_sample(labels: object) -> None:
     network = chain(2, (6, 5, 3))
     with pytest.raises(DataError, match=r"labels have shape .*; \(3,\) is wanted, one per sample"):
         nd.run(network, samples_for(network, 2)).accuracy(labels)
+
+
+@pytest.mark.parametrize("labels", [["0", "1", "2"], [0.0, 1.5, 2.0], [0.0, np.nan, 2.0]])
+def test_labels_must_be_whole_numbers(labels: object) -> None:
+    network = chain(2, (6, 5, 3))
+    result = nd.run(network, samples_for(network, 2))
+    with pytest.raises(DataError, match="not all whole numbers"):
+        result.accuracy(labels)
+    assert result.accuracy([0.0, 1.0, 2.0]) == result.accuracy([0, 1, 2])
+
+
+def test_a_run_is_measured_on_its_own_network_and_mapping() -> None:
+    network, other = chain(2, (6, 5, 3)), chain(2, (6, 4, 3))
+    result = nd.run(network, samples_for(network, 2))
+    with pytest.raises(UsageError, match="the mapping is of another network: 'p1' is not the same"):
+        _ = nd.measure(network, result, nd.map(other)).totals
+    with pytest.raises(UsageError, match="the mapping is of another network"):
+        _ = nd.measure(network, result, nd.map(graph(6))).totals
+    with pytest.raises(UsageError, match="the result is of another network"):
+        nd.measure(graph(6), result, nd.map(graph(6)))
+    with pytest.raises(UsageError, match="'loihi2' is no mapping"):
+        nd.measure(network, result, "loihi2")  # type: ignore[arg-type]
 
 
 def test_a_spike_is_delivered_once_to_every_core_of_its_targets() -> None:
@@ -314,7 +336,10 @@ def test_what_was_worked_out_is_forgotten_with_its_network() -> None:
     network = graph(6)
     mapping = nd.map(network)
     assert fans(network, mapping) is fans(network, mapping)
-    kept = weakref.ref(fans(network, mapping))
+    kept = [weakref.ref(fans(network, mapping)), weakref.ref(network), weakref.ref(network.separated)]
+    for _ in range(2):
+        nd.measure(network, nd.run(network, samples_for(network, 6)), mapping).to_dict()
+    nd.explain(network)
     del network, mapping
     gc.collect()
-    assert kept() is None
+    assert [each() for each in kept] == [None, None, None]

@@ -15,7 +15,15 @@ import torch
 import neuro_deploy as nd
 from neuro_deploy import files
 from neuro_deploy.errors import FileError
-from neuro_deploy.files import Kind, check_folder, check_writable, write_bytes, write_folder, write_json
+from neuro_deploy.files import (
+    Kind,
+    check_folder,
+    check_writable,
+    existing_file,
+    write_bytes,
+    write_folder,
+    write_json,
+)
 from neuro_deploy.frontends.checkpoint import save_checkpoint
 
 HDF5 = b"\x89HDF\r\n\x1a\n"
@@ -88,7 +96,7 @@ def test_a_folder_that_takes_no_files_is_refused_before_long_work(
     monkeypatch.setattr("tempfile.TemporaryFile", failing(number))
     with pytest.raises(FileError, match=f"x: cannot be written: {said}"):
         check_writable(tmp_path / "x")
-    with pytest.raises(FileError, match=f"x: cannot be a folder: {said}"):
+    with pytest.raises(FileError, match=f"x: cannot take files: {said}"):
         check_folder(tmp_path / "x")
 
 
@@ -96,6 +104,19 @@ def test_names_too_long_are_refused_before_long_work(tmp_path: Path) -> None:
     for check in (check_writable, check_folder):
         with pytest.raises(FileError, match="File name too long"):
             check(tmp_path / ("y" * 300))
+
+
+def test_what_has_no_end_is_not_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.npz")
+    for path in (tmp_path / "pipe.npz", Path("/dev/zero")):
+        with pytest.raises(FileError, match=r"is no regular file\nhint: save what it gives in a file first"):
+            existing_file(path)
+    with pytest.raises(FileError, match="is no regular file"):
+        nd.load("/dev/zero")
+    with pytest.raises(FileError, match="is no regular file"):
+        nd.convert("/dev/zero")
+    with pytest.raises(FileError, match="is no regular file"):
+        nd.load_data(str(tmp_path / "pipe.npz"))
 
 
 def test_what_is_no_regular_file_is_never_replaced(tmp_path: Path) -> None:

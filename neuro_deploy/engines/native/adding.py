@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from neuro_deploy.engines.native.compiling import inner, outer
 from neuro_deploy.engines.native.kernels import block_of
 from neuro_deploy.engines.native.llvm import next_job
+from neuro_deploy.numerics.compiling import inner, outer
 
 Array = npt.NDArray[Any]
 

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from neuro_deploy.engines.native.compiling import inner, outer
 from neuro_deploy.engines.native.kernels import begin32, keep32, lined_up, one_step32, own, placed, stride
 from neuro_deploy.engines.native.llvm import next_job, pointer, round_as_before, round_toward_zero, zero_bytes
 from neuro_deploy.engines.native.tiles import LANES, PANEL, QUAD, ROWS, VECTORS, interleave, tile
+from neuro_deploy.numerics.compiling import inner, outer
 
 Array = npt.NDArray[Any]
 _one_turned, _two_turned, _three_turned = (tile(min(n, VECTORS), weights_in_rows=True) for n in (1, 2, 3))

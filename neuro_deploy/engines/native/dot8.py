@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from neuro_deploy.engines.native.compiling import outer
 from neuro_deploy.engines.native.kernels import (
     address,
     begin32,
@@ -40,6 +39,7 @@ from neuro_deploy.engines.native.vectors import (
     send_whole32,
     two_sums32,
 )
+from neuro_deploy.numerics.compiling import outer
 
 Array = npt.NDArray[Any]
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from math import inf
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -42,9 +44,9 @@ class Engine:
     def __init__(self, device: str = "cpu", memory: int = MEMORY, kernel: Kernel | None = None) -> None:
         self.device = _usable(device)
         self.kernel = kernel
-        self.memory = memory
-        if memory < 1:
-            raise UsageError(f"memory of {memory} bytes; a positive number is wanted")
+        if not isinstance(memory, Real) or not 1 <= memory < inf:
+            raise UsageError(f"memory of {memory!r} bytes; a positive number is wanted")
+        self.memory: int = int(memory)
 
     def batch(self, network: FixedNetwork) -> int:
         """See ``neuro_deploy.engines.base.Engine.batch``: what takes a fraction of a second."""

@@ -10,9 +10,9 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from neuro_deploy.engines.native.compiling import compiled, inner, outer
 from neuro_deploy.engines.native.llvm import BYTE, INT, LONG, at_address, copy_bytes, next_job, pointer, unaligned
 from neuro_deploy.engines.native.vectors import enter8
+from neuro_deploy.numerics.compiling import compiled, inner, outer
 
 Array = npt.NDArray[Any]
 SOME = 16

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from neuro_deploy.engines.native.compiling import compiled, inner, outer
 from neuro_deploy.engines.native.llvm import next_job, pointer, round_as_before, round_toward_zero
 from neuro_deploy.engines.native.vectors import (
     arrive32,
@@ -26,6 +25,7 @@ from neuro_deploy.engines.native.vectors import (
     fire_whole,
     two_sums32,
 )
+from neuro_deploy.numerics.compiling import compiled, inner, outer
 from neuro_deploy.numerics.registers import ACTIVATION_SHIFT, STATE_LIMIT
 
 Array = npt.NDArray[Any]

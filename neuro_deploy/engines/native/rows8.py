@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from neuro_deploy.engines.native.compiling import compiled, inner
 from neuro_deploy.engines.native.gathering import BLOCK, BLOCKS, FEW, GROUP, USUAL, adder, list_spiking, spiking
 from neuro_deploy.engines.native.llvm import pointer
 from neuro_deploy.engines.native.tiles import LANES, PANEL, QUAD, ROWS, VECTORS, tile
+from neuro_deploy.numerics.compiling import compiled, inner
 
 Array = npt.NDArray[Any]
 _one, _two, _three = (tile(min(n, VECTORS)) for n in (1, 2, 3))

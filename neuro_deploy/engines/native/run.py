@@ -97,7 +97,7 @@ class Run(Arrivals):
         return made if last else replace(made, counts=Counts({}))
 
     def _told(self, population: FixedPopulation) -> Callable[[], np.ndarray]:
-        return told(self.network, population, self.counts[population.name])
+        return told(self.network.timesteps, population.shape, self.counts[population.name])
 
     def _enter(self, start: int, stop: int) -> None:
         """Timesteps start to stop - 1 of the samples; what is static enters once."""

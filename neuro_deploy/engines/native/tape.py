@@ -17,7 +17,7 @@ from neuro_deploy.engines.native.buffers import ROOM
 from neuro_deploy.engines.native.layout import from_inner, seen
 from neuro_deploy.engines.native.samples import fill
 from neuro_deploy.engines.native.threads import Call
-from neuro_deploy.network import FixedNetwork, FixedPopulation
+from neuro_deploy.network import FixedNetwork
 from neuro_deploy.numerics.registers import IntArray
 
 COPIED = 2**20
@@ -29,13 +29,16 @@ LINE = 64
 
 
 class Tally:
-    """The counts of all populations in one array, so that they are copied or lent at once."""
+    """The counts of all populations in one array, so that they are copied or lent at once.
+
+    It does not hold the network: tapes are kept for as long as that lives.
+    """
 
     def __init__(self, network: FixedNetwork, entering: int) -> None:
         """entering: timesteps of the input that are counted."""
         steps = {population.name: network.timesteps for population in network.populations}
         steps[network.entry] = entering
-        self._network = network
+        self._timesteps, self._shapes = network.timesteps, {p.name: p.shape for p in network.populations}
         self._places: dict[str, tuple[int, int, int]] = {}
         end = 0
         for name, many in steps.items():
@@ -50,8 +53,7 @@ class Tally:
 
     def told(self, held: np.ndarray) -> Counts:
         """All that tells counts, of an array like this one's."""
-        each = ((name, self._network.population(name)) for name in self._places)
-        return Counts({name: told(self._network, population, self.of(held, name)) for name, population in each})
+        return Counts({name: told(self._timesteps, self._shapes[name], self.of(held, name)) for name in self._places})
 
     def of(self, held: np.ndarray, name: str) -> np.ndarray:
         """One population's."""
@@ -112,8 +114,8 @@ class Tapes:
         return tape
 
 
-def told(network: FixedNetwork, population: FixedPopulation, counts: np.ndarray) -> Callable[[], np.ndarray]:
+def told(timesteps: int, shape: tuple[int, ...], counts: np.ndarray) -> Callable[[], np.ndarray]:
     """What tells counts, (T or 1, neurons) in the order inside; 1 where every timestep is alike."""
-    if len(counts) == network.timesteps:
-        return partial(seen, counts, population.shape)
-    return lambda: seen(counts, population.shape).repeat(network.timesteps // len(counts), axis=0)
+    if len(counts) == timesteps:
+        return partial(seen, counts, shape)
+    return lambda: seen(counts, shape).repeat(timesteps // len(counts), axis=0)

@@ -17,7 +17,7 @@ def compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
     def decorate(function: Callable[..., Any]) -> Any:
         try:
             made = njit(cache=True, error_model="numpy", **options)(function)
-            made._cache._cache_file._source_stamp = _stamp()
+            made._cache._cache_file._source_stamp = _stamp(Path(function.__code__.co_filename).parent)
             return made
         except (
             RuntimeError,
@@ -28,11 +28,11 @@ def compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
     return decorate
 
 
-@lru_cache(maxsize=1)
-def _stamp() -> str:
+@lru_cache
+def _stamp(folder: Path) -> str:
     """Of all that compiled code is made from. Numba looks at the one file of a function, and at its date and size."""
     read = sha256()
-    for path in sorted(Path(__file__).parent.glob("*.py")):
+    for path in sorted(folder.glob("*.py")):
         read.update(path.read_bytes())
     return read.hexdigest()
 
