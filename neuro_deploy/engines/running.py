@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from neuro_deploy.engines.base import RECORDABLE, RunResult, as_whole, get_engine, merge
 from neuro_deploy.engines.floats import run_floats
-from neuro_deploy.errors import UsageError
+from neuro_deploy.errors import UnsupportedError, UsageError
 from neuro_deploy.network import FixedNetwork, Network
 from neuro_deploy.progress import Progress, silent
 
@@ -29,7 +29,8 @@ def run(
 
     Raises:
         DataError: samples that do not fit the network's input.
-        UsageError: no network, or wrong options. EngineError and its kind: what the engine could not do.
+        UnsupportedError: the output feeds its own later channels. UsageError: no network, or wrong options.
+        EngineError and its kind: what the engine could not do.
     """
     if not set(record) <= set(RECORDABLE):
         raise UsageError(f"record is {list(record)}; any of {', '.join(RECORDABLE)} is wanted")
@@ -39,6 +40,9 @@ def run(
         return run_floats(network, network.encoding.model_units(x), record_spikes="spikes" in record)
     if not isinstance(network, FixedNetwork):
         raise UsageError(f"{network!r} is no network", hint="nd.load(path) reads one")
+    if network.separated.output.name != network.output.name:
+        what = "an output population that feeds its own later channels is not supported"
+        raise UnsupportedError(what, where=network.output.name, hint="let it feed a readout, which is the output")
     runner = get_engine(engine, **options)
     inputs = network.encode(x)
     most = runner.batch(network) or len(inputs)

@@ -112,7 +112,8 @@ class FixedProjection:
     weight: int16. Ours are even, -256..254; in stock files some odd ones act, up to 255. geometry: dense from source to
     target where not given. sign: None, or (target neurons of the window,), int8, of -1, 0 and 1.
     delay: (), or like the weight of dense synapses; 0..62 timesteps beyond the layer-synchronous timing.
-    A negative weight_exp shifts the sum that arrives in one timestep with one delay, as lava-nc does it.
+    A negative weight_exp shifts the sum that arrives in one timestep with one delay, as lava-nc does it; of a source
+    that is cut, see ``separated``, the sum of each part.
     """
 
     source: str

@@ -118,5 +118,9 @@ class Arrivals:
 
 
 def flat(values: np.ndarray) -> np.ndarray:
-    """(samples, T or 1, neurons)."""
-    return values.reshape(*values.shape[:2], -1)
+    """(samples, T or 1, neurons), neurons next to one another."""
+    merged = values.reshape(*values.shape[:2], -1)
+    if merged.shape[2] > 1 and merged.strides[2] != merged.itemsize:  # a window of one channel
+        unnoted()
+        return np.ascontiguousarray(merged)
+    return merged

@@ -150,7 +150,7 @@ def _product(
     window, channels = projection.geometry.target_window, projection.geometry.target_channels
     sign = projection.sign
     shape = network.population(projection.target).shape
-    if len(window) != len(shape):  # dense synapses that see a population flat are arranged for the whole of it
+    if projection.geometry.target != shape:  # dense synapses that see a population otherwise, flat perhaps
         sign = None if sign is None else _spread(sign, projection.geometry.targets, math.prod(shape))
         window, channels = shape, None
     return Product(
@@ -275,7 +275,7 @@ def _arranged_dense(network: FixedNetwork, projection: FixedProjection, weight: 
     source, target = (network.population(name).shape for name in (projection.source, projection.target))
     columns = _spread(weight, geometry.sources, math.prod(source)).T
     window = geometry.target_window
-    if len(window) != len(target):
+    if geometry.target != target:
         columns, window = _spread(columns, geometry.targets, math.prod(target)), target
     inside = to_inner(columns, window)
     return np.ascontiguousarray(to_inner(np.ascontiguousarray(inside.T), source).T)

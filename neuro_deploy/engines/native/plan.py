@@ -252,7 +252,7 @@ def _relay_before(
         return None
     sources = {product.source for product in fed}
     last = next((step for step in reversed(before) if step.population.name in sources), None)
-    taken = last is None or any(step.relay is last for step in before)
+    taken = last is None or any(step.relay is last for step in before) or len(sources) < len(fed)
     return None if taken or last is None or last.population.kind != "relay" or not last.fused else last
 
 

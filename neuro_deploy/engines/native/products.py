@@ -243,6 +243,8 @@ def side_by_side(each: Sequence[np.ndarray], windows: Sequence[tuple[int, int] |
     """Arrays, (samples, T or 1, ..., channels), as one: of each all channels, or a window of them."""
     ends = [window or (0, array.shape[-1]) for array, window in zip(each, windows, strict=True)]
     lead, kind = np.broadcast_shapes(*(array.shape[:-1] for array in each)), np.result_type(*each)
+    if kind == np.int16:  # bytes with and without a sign: loops take what float32 holds as well
+        kind = np.dtype(np.float32)
     if any(array.dtype != kind for array in each):
         unnoted()
         each = [array.astype(kind) for array in each]
