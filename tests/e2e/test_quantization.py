@@ -22,14 +22,26 @@ def test_the_search_for_bits_needs_at_most_three_fifths_of_the_memory_within_hal
     assert curve[-1]["synapse_bytes"] <= 0.6 * curve[0]["synapse_bytes"]
     assert all(point["loss"] <= 0.5 for point in curve)
     assert [point["synapse_bytes"] for point in curve] == sorted((p["synapse_bytes"] for p in curve), reverse=True)
-    every, learned = nd.load_data("digits", "all"), nd.load_data("digits", "train")
-    _, told = nd.convert(trained.checkpoint, calibrate=learned, evaluate=every, weight_bits=curve[-1]["weight_bits"])
-    assert told.accuracy_float - told.accuracy_fixed <= 0.005
-    assert report["accuracy_float"] - report["accuracy_fixed"] <= 0.01  # of 360 images: chance alone moves two
+    # of 360 held-out images, chance alone moves two, and processors train differently: the mean of three trainings
+    lost = [
+        report["accuracy_float"] - report["accuracy_fixed"],
+        *(_lost(tmp_path / "more.pt", seed) for seed in (1, 2)),
+    ]
+    assert sum(lost) / len(lost) <= 0.005
     network = nd.load(path)
     assert network.meta["conversion"]["weight_bits"] == curve[-1]["weight_bits"]
     assert {p.name: p.weight_bits for p in network.projections} == curve[-1]["weight_bits"]
     assert cli_json("verify", path, "--data", "digits", "--source", trained.checkpoint)["ok"]
+
+
+def _lost(checkpoint: Path, seed: int) -> float:
+    """Accuracy on the held-out digits that the search costs a network of another seed."""
+    nd.train("mlp", "digits", checkpoint, seed=seed)
+    learned, held_out = (nd.load_data("digits", part) for part in ("train", "test"))
+    _, told = nd.convert(checkpoint, calibrate=learned, evaluate=held_out, weight_bits="auto", max_loss=0.5)
+    assert told.accuracy_float is not None
+    assert told.accuracy_fixed is not None
+    return told.accuracy_float - told.accuracy_fixed
 
 
 @pytest.mark.parametrize(
