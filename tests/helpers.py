@@ -205,6 +205,7 @@ def assert_same_run(want: RunResult, got: RunResult, fields: Sequence[str] = FIE
     for field in fields:
         for name, array in getattr(want, field).items():
             np.testing.assert_array_equal(getattr(got, field)[name], array, err_msg=f"{got.engine}: {name}.{field}")
+    assert set(want.counts) == set(got.counts)
     for name, counts in want.counts.items():
         np.testing.assert_array_equal(got.counts[name], counts, err_msg=f"{got.engine}: counts of {name}")
     np.testing.assert_array_equal(got.outputs, want.outputs, err_msg=f"{got.engine}: outputs")

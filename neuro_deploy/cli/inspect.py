@@ -40,12 +40,11 @@ def inspect(
     Example: [bold]neuro-deploy inspect --model mlp-spe-t --mfi --rate 0.14[/]
     """
     _check_ends(net, model, [timesteps, data], [skip != "relay", token_norm != "multiply"])  # noqa: S105
-    if net is None:
-        with printing.progress() as progress:
+    with printing.progress() as progress:
+        if net is None:
             progress(f"looking through {model}", 0, 1)
             summary = nd.inspect_model(str(model), mfi=mfi, skip=skip, token_norm=token_norm, rate=rate)
-    else:
-        with printing.progress() as progress:
+        else:
             x = nd.load_data(data).head(samples).x if data else None
             network = nd.load(net, timesteps=timesteps)
             summary = nd.inspect(network, mfi=mfi, x=x, rate=rate, progress=progress)
