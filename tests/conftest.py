@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -52,6 +53,13 @@ class Trained:
     folder: Path
     checkpoint: Path
     accuracy: float
+
+
+@pytest.fixture
+def short_folder() -> Iterator[Path]:
+    """A folder whose path leaves room for those of sockets, which end at 103 bytes."""
+    with tempfile.TemporaryDirectory(prefix="nd-test-") as folder:
+        yield Path(folder)
 
 
 @pytest.fixture(scope="session")

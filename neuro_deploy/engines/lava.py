@@ -29,6 +29,11 @@ from neuro_deploy.numerics.registers import IntArray
 
 GRACE = 5.0
 """Seconds between asking Lava's processes to end and ending them."""
+SOCKET_PATH = 103
+"""Bytes that the path of a Unix socket may have: 104 with the closing zero on macOS, 108 on Linux."""
+LAVAS_SOCKET = "/nd-lava-12345678/pymp-12345678/listener-12345678"
+"""Where ``multiprocessing`` puts the socket of Lava's shared memory, below the folder for temporary files."""
+SHORT = "/tmp"  # noqa: S108 (a folder that only we can read is made in it)
 
 
 class Engine:
@@ -48,7 +53,7 @@ class Engine:
         Raises:
             MissingError: lava-nc is not installed.
             EngineTimeout: Lava did not finish in the time limit.
-            EngineError: Lava failed; the message ends with its last words.
+            EngineError: Lava failed, or has no place for its files; the message says why.
             UnsupportedError: what Lava's arithmetic or memory does not hold; see ``lava_job``.
         """
         lava_compat.require()
@@ -62,7 +67,7 @@ class Engine:
         recorder = Recorder(self.name, network, inputs, record)
         states = {"u", "v"} & set(record)
         job, arrays = lava_job(network, sequence, with_states=bool(states))
-        with tempfile.TemporaryDirectory(prefix="neuro-deploy-lava-") as name:
+        with tempfile.TemporaryDirectory(prefix="nd-lava-", dir=_place()) as name:
             folder = Path(name)
             (folder / "job.json").write_text(json.dumps(job))
             np.savez(folder / "job.npz", **arrays)  # type: ignore[arg-type]
@@ -90,6 +95,20 @@ class Engine:
             words = log.read().strip().splitlines()
         if not (folder / "done").exists():
             raise EngineError(f"Lava failed: {words[-1] if words else f'exit code {worker.returncode}'}")
+
+
+def _place() -> str:
+    """Where a run's folder goes: to ``SHORT`` where the usual place makes the path of Lava's socket too long."""
+    usual = tempfile.gettempdir()
+    if len(os.fsencode(usual + LAVAS_SOCKET)) <= SOCKET_PATH:
+        return usual
+    if os.access(SHORT, os.W_OK | os.X_OK):
+        return SHORT
+    raise EngineError(
+        "the path of the folder for temporary files is too long for Lava's sockets",
+        where=usual,
+        hint=f"name one of {SOCKET_PATH - len(LAVAS_SOCKET)} bytes at most: TMPDIR=...",
+    )
 
 
 def _end_group(worker: subprocess.Popen[bytes]) -> None:

@@ -7,6 +7,7 @@ so that nothing is left behind when the caller dies.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
 import os
@@ -135,8 +136,11 @@ def _run(process: Any, models: dict[Any, Any], steps: int) -> None:
     config = Loihi2SimCfg(select_tag="fixed_pt", exception_proc_model_map=models)
     try:
         process.run(condition=RunSteps(num_steps=steps), run_cfg=config)
-    finally:
-        process.stop()
+    except BaseException:
+        with contextlib.suppress(Exception):  # stopping what never started fails too, and would be the last word
+            process.stop()
+        raise
+    process.stop()
 
 
 if __name__ == "__main__":

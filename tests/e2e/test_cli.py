@@ -311,11 +311,11 @@ def test_misuse_of_every_command_exits_1_with_one_message(broken: Path, digits_n
 
 @pytest.mark.lava
 @pytest.mark.parametrize("moment", ["loading", "training", "lava"])
-def test_ctrl_c_leaves_no_file_and_no_process(digits_net: Path, tmp_path: Path, moment: str) -> None:
+def test_ctrl_c_leaves_no_file_and_no_process(
+    digits_net: Path, tmp_path: Path, short_folder: Path, moment: str
+) -> None:
     training = ["train", "mlp", "--data", "digits", "-o", tmp_path / "x.pt", "--epochs", "2000"]
     lava = ["run", digits_net, "--data", "digits", "--engine", "lava", "-o", tmp_path / "run"]
-    temporary = tmp_path / "temporary"
-    temporary.mkdir()
     process = subprocess.Popen(
         # shells let what runs in the background ignore Ctrl-C
         ["env", "--default-signal=INT", sys.executable, "-m", "neuro_deploy"]
@@ -323,14 +323,14 @@ def test_ctrl_c_leaves_no_file_and_no_process(digits_net: Path, tmp_path: Path, 
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "TMPDIR": str(temporary)},
+        env={**os.environ, "TMPDIR": str(short_folder)},
     )
     shared = set(Path("/dev/shm").glob("psm_*"))
     loaded = Path(f"/proc/{process.pid}/maps")
     reached = {
         "loading": lambda: "_multiarray_umath" in loaded.read_text(),
         "training": lambda: "libtorch_cpu" in loaded.read_text(),
-        "lava": lambda: str(temporary) in running(),
+        "lava": lambda: str(short_folder) in running(),
     }[moment]
     deadline = time.monotonic() + 60
     while not reached() and time.monotonic() < deadline:
@@ -341,9 +341,8 @@ def test_ctrl_c_leaves_no_file_and_no_process(digits_net: Path, tmp_path: Path, 
     assert process.returncode == 130
     assert stderr.strip().endswith("interrupted")
     assert "Traceback" not in stderr
-    assert list(tmp_path.iterdir()) == [temporary]
-    assert list(temporary.iterdir()) == []
-    assert str(temporary) not in running()
+    assert list(tmp_path.iterdir()) == list(short_folder.iterdir()) == []
+    assert str(short_folder) not in running()
     assert set(Path("/dev/shm").glob("psm_*")) <= shared
 
 
