@@ -19,7 +19,7 @@ from neuro_deploy.engines.native.products import Product
 
 TOGETHER = {"lif8": "neurons", "along8": "neurons", "relay8": "relays"}
 """Loops that compute a product with what it feeds."""
-NEURONS = ("lif32", "lif64")
+NEURONS = "lif"
 
 
 @dataclass
@@ -105,8 +105,8 @@ def _clocks(watch: Watch) -> Iterator[None]:
             if watch.product is None:
                 name = str(loop.__name__)
                 moved = sum(a.nbytes for a in arguments if isinstance(a, np.ndarray))
-                kind = "neurons alone" if name in NEURONS else "sums, relays, order"
-                updates = operations if name in NEURONS else 0
+                kind = "neurons alone" if name == NEURONS else "sums, relays, order"
+                updates = operations if name == NEURONS else 0
                 watch.add(kind, time.perf_counter() - start, 0, updates, moved)
 
         return loop_of

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from neuro_deploy.engines.native.kernels import begin32, keep32, lined_up, one_step32, own, placed, stride
+from neuro_deploy.engines.native.kernels import from_rest, keep, lined_up, own, placed, stride
 from neuro_deploy.engines.native.llvm import next_job, pointer, round_as_before, round_toward_zero, zero_bytes
 from neuro_deploy.engines.native.tiles import LANES, PANEL, QUAD, ROWS, VECTORS, interleave, tile
+from neuro_deploy.engines.native.vectors import fire
 from neuro_deploy.numerics.compiling import inner, outer
 
 Array = npt.NDArray[Any]
@@ -91,8 +92,13 @@ def along8(
     for i in range(tall):
         starts[i] = pointer(weight) + min(i, targets - 1) * weight.shape[1]
     panel = np.empty(weight.shape[1] * PANEL, np.uint8)
-    mine, bytes_ = lined_up(2, targets * wide, np.float32), np.empty(targets * wide, np.uint8)
-    next_bias, own_bias, rounded = stride(bias, 1, bias.shape[2]), own(bias, neurons), round_toward_zero()
+    mine, bytes_ = lined_up(2, targets * wide, threshold.dtype), np.empty(targets * wide, np.uint8)
+    kind, next_bias, own_bias, rounded = (
+        threshold.dtype.type(0),
+        stride(bias, 1, bias.shape[2]),
+        own(bias, neurons),
+        round_toward_zero(),
+    )
     own_factor, own_level, own_u, own_v = (
         own(factor, neurons),
         own(threshold, neurons),
@@ -107,11 +113,14 @@ def along8(
         runs, run = (1, targets * size) if size == long else (targets, size)
         summed, fired, counted = pointer(scratch), pointer(spikes), placed(counts, 0, 0, 0, pointer(bytes_))
         factors, levels, lefts_u, lefts_v = pointer(factor), pointer(threshold), pointer(ku), pointer(kv)
-        states_u, states_v = placed(u, 0, 0, 0, pointer(mine)), placed(v, 0, 0, 0, pointer(mine) + 4 * mine.shape[1])
+        states_u, states_v = (
+            placed(u, 0, 0, 0, pointer(mine)),
+            placed(v, 0, 0, 0, pointer(mine) + mine.itemsize * mine.shape[1]),
+        )
         tallies, states = counts.shape[0] > 0, v.shape[0] > 0
         for s in range(samples):
             for i in range(runs if states else 1):
-                begin32(
+                from_rest(
                     fresh, leaky, u, v, s, (part * targets + i) * long + column, run if states else runs * run, mine
                 )
             biases = pointer(bias) + s * stride(bias, 0, bias.shape[1] * bias.shape[2])
@@ -122,16 +131,17 @@ def along8(
                 for i in range(runs):
                     begin = (part * targets + i) * long + column
                     x, a, at = summed + 4 * i * run, factors + own_factor * begin, (s * steps + t) * neurons + begin
-                    at_u = states_u + 4 * (s * neurons + begin if states else i * run)
-                    at_v = states_v + 4 * (s * neurons + begin if states else i * run)
+                    at_u = states_u + mine.itemsize * (s * neurons + begin if states else i * run)
+                    at_v = states_v + mine.itemsize * (s * neurons + begin if states else i * run)
                     tally = counted + t * neurons + begin if tallies else counted
                     if anew and s == 0:
                         zero_bytes(tally, run)
-                    one_step32(
-                        np.int32(0), leaky, whole, alike, run, x, a, biases + t * next_bias + own_bias * begin,
+                    fire(
+                        np.int32(0), kind, leaky, whole, run, alike, x, a, biases + t * next_bias + own_bias * begin,
                         levels + own_level * begin, lefts_u + own_u * begin, lefts_v + own_v * begin, at_u, at_v,
                         fired + at, tally,
                     )  # fmt: skip
-                    keep32(np.int32(0), leaky, alike, run, x, a, at_u, at_v, keep_u, keep_v, at)
+                    further = mine.itemsize * at
+                    keep(np.int32(0), kind, leaky, alike, run, x, a, at_u, at_v, keep_u, keep_v, further)
         job = next_job(turn)
     round_as_before(rounded)

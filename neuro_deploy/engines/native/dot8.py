@@ -13,11 +13,10 @@ import numpy.typing as npt
 
 from neuro_deploy.engines.native.kernels import (
     address,
-    begin32,
     entry_of,
-    keep32,
+    from_rest,
+    keep,
     lined_up,
-    one_step32,
     placed,
     stride,
 )
@@ -33,11 +32,12 @@ from neuro_deploy.engines.native.rows8 import begin as begin_rows
 from neuro_deploy.engines.native.rows8 import panels, sums
 from neuro_deploy.engines.native.tiles import FOUND, PANEL, QUAD, ROWS, packed
 from neuro_deploy.engines.native.vectors import (
+    fire,
     send32,
     send_sum32,
     send_sum_whole32,
     send_whole32,
-    two_sums32,
+    two_sums,
 )
 from neuro_deploy.numerics.compiling import outer
 
@@ -111,7 +111,7 @@ def lif8(
     kept_u: Array,
     kept_v: Array,
 ) -> None:
-    """``sums8`` and ``kernels.lif32`` in one: sums are used while they are in the cache.
+    """``sums8`` and ``kernels.lif`` in one: sums are used while they are in the cache.
 
     positions, wide: positions and targets in a job; wide is all targets, unless there is one position. at_once:
     timesteps. source: (samples, T or 1, per), flat. sparse, limit, group: see ``products.Packed``. Jobs for the same
@@ -127,8 +127,8 @@ def lif8(
     at_once = min(at_once, steps)
     most = -(-at_once * positions // ROWS) * ROWS
     starts, scratch = np.empty(most, np.int64), lined_up(1, most * min(wide, targets), np.int32)
-    mine, bytes_ = lined_up(2, positions * wide, np.float32), np.empty(positions * wide, np.uint8)
-    next_bias, rounded = stride(bias, 1, bias.shape[2]), round_toward_zero()
+    mine, bytes_ = lined_up(2, positions * wide, threshold.dtype), np.empty(positions * wide, np.uint8)
+    kind, next_bias, rounded = threshold.dtype.type(0), stride(bias, 1, bias.shape[2]), round_toward_zero()
     job = next_job(turn) if groups == 1 or thread < counts.shape[0] else jobs
     while job < jobs:
         some, place = job // each, job % each
@@ -142,9 +142,9 @@ def lif8(
         counted = placed(counts, thread * steps if groups > 1 else 0, begin, neurons, pointer(bytes_))
         first, after = some * samples // groups, (some + 1) * samples // groups
         for s in range(first, after):
-            begin32(fresh, leaky, u, v, s, begin, size, mine)
+            from_rest(fresh, leaky, u, v, s, begin, size, mine)
             at_u = placed(u, s, begin, neurons, pointer(mine))
-            at_v = placed(v, s, begin, neurons, pointer(mine) + 4 * mine.shape[1])
+            at_v = placed(v, s, begin, neurons, pointer(mine) + mine.itemsize * mine.shape[1])
             at_bias = address(bias, begin, neurons) + s * stride(bias, 0, bias.shape[1] * bias.shape[2])
             for t in range(steps):
                 if t % at_once == 0 and (t == 0 or frames > 1):
@@ -155,12 +155,13 @@ def lif8(
                 tally = counted + t * neurons if counts.shape[0] else counted
                 if anew and s == first:
                     zero_bytes(tally, size)
-                one_step32(
-                    np.int32(0), leaky, whole, alike, size, summed + 4 * now, a, at_bias + t * next_bias, level, lu, lv,
-                    at_u, at_v, fired + (s * steps + t) * neurons, tally,
+                x, at = summed + 4 * now, (s * steps + t) * neurons
+                fire(
+                    np.int32(0), kind, leaky, whole, size, alike, x, a, at_bias + t * next_bias, level, lu, lv, at_u,
+                    at_v, fired + at, tally,
                 )  # fmt: skip
-                at = (s * steps + t) * neurons + begin
-                keep32(np.int32(0), leaky, alike, size, summed + 4 * now, a, at_u, at_v, keep_u, keep_v, at)
+                further = mine.itemsize * (at + begin)
+                keep(np.int32(0), kind, leaky, alike, size, x, a, at_u, at_v, keep_u, keep_v, further)
         job = next_job(turn)
     round_as_before(rounded)
 
@@ -210,7 +211,7 @@ def relay8(
 
     extra: (samples, T or 1, neurons), or no samples. entire: factors are whole numbers; same: the same for all. total:
     no samples: it is not wanted. The neurons that the relay feeds one to one, if there are spikes: all from lif_factor
-    on as in ``kernels.lif32``, whose extra is other. All else as in ``lif8`` and ``adding.relay``.
+    on as in ``kernels.lif``, whose extra is other. All else as in ``lif8`` and ``adding.relay``.
     """
     samples, (steps, neurons) = max(total.shape[0], spikes.shape[0]), counts.shape
     frames, at_once, wide = source.size // per // samples, min(at_once, steps), positions * targets
@@ -230,10 +231,10 @@ def relay8(
         fired, lif_counted = pointer(spikes) + begin, placed(lif_counts, 0, begin, neurons, pointer(bytes_))
         for s in range(samples):
             if spikes.shape[0]:
-                begin32(fresh, leaky, u, v, s, begin, size, mine)
+                from_rest(fresh, leaky, u, v, s, begin, size, mine)
             at_u, at_v = (
                 placed(u, s, begin, neurons, pointer(mine)),
-                placed(v, s, begin, neurons, pointer(mine) + 4 * mine.shape[1]),
+                placed(v, s, begin, neurons, pointer(mine) + mine.itemsize * mine.shape[1]),
             )
             at_bias = address(lif_bias, begin, neurons) + s * stride(lif_bias, 0, lif_bias.shape[1] * lif_bias.shape[2])
             for t in range(steps):
@@ -262,10 +263,12 @@ def relay8(
                     if other.shape[0]:
                         arrives, by = pointer(rows) + 4 * rows.shape[1], pointer(rows) + 8 * rows.shape[1]
                         at_other = entry_of(other, s, t, begin)
-                        two_sums32(np.float32(0), other_like, size, 0, out, lif_a, arrives, at_other, lif_c)
-                    one_step32(
-                        np.float32(0), leaky, whole, alike, size, arrives, by, at_bias + t * next_bias, level, lu, lv,
-                        at_u, at_v, fired + at - begin, tally,
+                        two_sums(
+                            np.float32(0), other_like, np.float32(0), size, 0, out, lif_a, arrives, at_other, lif_c
+                        )
+                    fire(
+                        np.float32(0), np.float32(0), leaky, whole, size, alike, arrives, by, at_bias + t * next_bias,
+                        level, lu, lv, at_u, at_v, fired + at - begin, tally,
                     )  # fmt: skip
         job = next_job(turn)
     round_as_before(rounded)

@@ -126,7 +126,7 @@ def _quads(sources: int) -> int:
 
 
 def neurons_too(population: FixedPopulation, product: Product, timesteps: int) -> Fused | None:
-    """How neurons without wrap or clip are computed with the only product that feeds them."""
+    """How neurons are computed with the only product that feeds them."""
     if isinstance(product.packed, Turned):
         return _along(product, product.packed)
     if product.packed is None:

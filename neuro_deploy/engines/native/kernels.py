@@ -2,7 +2,7 @@
 
 Outer loops begin with the jobs that are theirs, a range (first, last) or those whose turn it is (turn, jobs), see
 ``threads.share`` and ``threads.deal``, and let go of the interpreter's lock. Inner loops are functions of their own
-that are not inlined: so the compiler sees plain arrays and vectorizes them. Those of float32 are in ``vectors``.
+that are not inlined: so the compiler sees plain arrays and vectorizes them. Those of neurons are in ``vectors``.
 
 Numba frees an array after the last line that names it, whatever still has its address: those of arrays that are made
 here are taken anew inside the loops that use them.
@@ -16,26 +16,14 @@ import numpy as np
 import numpy.typing as npt
 
 from neuro_deploy.engines.native.llvm import next_job, pointer, round_as_before, round_toward_zero
-from neuro_deploy.engines.native.vectors import (
-    arrive32,
-    copy32,
-    fire_leaky,
-    fire_leaky_whole,
-    fire_plain,
-    fire_whole,
-    two_sums32,
-)
+from neuro_deploy.engines.native.vectors import arrive, copy, fire, two_sums
 from neuro_deploy.numerics.compiling import compiled, inner, outer
-from neuro_deploy.numerics.registers import ACTIVATION_SHIFT, STATE_LIMIT
 
 Array = npt.NDArray[Any]
 BLOCK = 1024
 """Neurons that go through their timesteps together, at most: their states stay in a core's first cache."""
-TOP, END, WRAP = np.float64(STATE_LIMIT), np.float64(STATE_LIMIT - 1), np.float64(2 * STATE_LIMIT)
-F32 = np.float32
 LINE = 16
-"""Numbers of 4 bytes in a line of the cache."""
-UNIT64 = np.float64(1 << ACTIVATION_SHIFT)
+"""Numbers of 4 bytes in a line of the cache, or of 8 in two."""
 
 
 @compiled(inline="always")
@@ -49,22 +37,6 @@ def address(values: Array, begin: int, neurons: int) -> int:
     """Of a block's part of values: (neurons,), or for one block if all blocks have the same."""
     here: int = pointer(values)
     return here + values.itemsize * begin if values.shape[-1] == neurons else here
-
-
-@compiled(inline="always")
-def one_step32(
-    like: Any, leaky: bool, whole: bool, alike: bool, size: int, x: int, factor: int, bias: int, threshold: int,
-    ku: int, kv: int, u: int, v: int, spikes: int, counted: int,
-) -> None:  # fmt: skip
-    """A timestep of some neurons, at which ``floor(factor x)`` arrives. Addresses; like: a number of x's type."""
-    if leaky and whole:
-        fire_leaky_whole(like, size, alike, x, factor, bias, threshold, kv, v, spikes, counted, ku, u)
-    elif leaky:
-        fire_leaky(like, size, alike, x, factor, bias, threshold, kv, v, spikes, counted, ku, u)
-    elif whole:
-        fire_whole(like, size, alike, x, factor, bias, threshold, kv, v, spikes, counted)
-    else:
-        fire_plain(like, size, alike, x, factor, bias, threshold, kv, v, spikes, counted)
 
 
 @compiled(inline="always")
@@ -87,13 +59,13 @@ def placed(values: Array, row: int, begin: int, neurons: int, mine: int) -> int:
 
 @compiled(inline="always")
 def lined_up(rows: int, wide: int, kind: Any) -> Array:
-    """Rows that hold anything, of 4 bytes a number, at least so wide, and each begins where a line of the cache does.
+    """Rows that hold anything, at least so wide, and each begins where a line of the cache does.
 
     A vector that is in two lines takes as long as two.
     """
     whole = -(-wide // LINE) * LINE
     held = np.empty(rows * whole + LINE, kind)
-    start = -pointer(held) % (4 * LINE) // 4
+    start = -pointer(held) % (4 * LINE) // held.itemsize
     return held[start : start + rows * whole].reshape(rows, whole)
 
 
@@ -106,7 +78,7 @@ def entry_of(values: Array, s: int, t: int, begin: int) -> int:
 
 
 @inner
-def begin32(fresh: bool, leaky: bool, u: Array, v: Array, s: int, begin: int, size: int, mine: Array) -> None:
+def from_rest(fresh: bool, leaky: bool, u: Array, v: Array, s: int, begin: int, size: int, mine: Array) -> None:
     """Set states to 0 before the first timestep. mine: those of a block, if others are not kept."""
     if fresh and v.shape[0]:
         u[s, begin : begin + size] = 0
@@ -118,44 +90,25 @@ def begin32(fresh: bool, leaky: bool, u: Array, v: Array, s: int, begin: int, si
 
 
 @compiled(inline="always")
-def keep32(
-    like: Any, leaky: bool, alike: bool, size: int, x: int, factor: int, u: int, v: int, kept_u: int, kept_v: int,
-    at: int,
+def keep(
+    like: Any, kind: Any, leaky: bool, alike: bool, size: int, x: int, factor: int, u: int, v: int, kept_u: int,
+    kept_v: int, further: int,
 ) -> None:  # fmt: skip
     """Note u and v of some neurons after a timestep at which ``floor(factor x)`` arrived, if they are wanted.
 
-    Addresses, as in ``one_step32``; kept_u, kept_v: 0 where they are not wanted. at: the first one's place in both.
+    As in ``vectors.fire``; kept_u, kept_v: addresses, or 0 where they are not wanted. further: bytes from there on.
     """
     if kept_u:
         if leaky:
-            copy32(size, 0, u, kept_u + 4 * at)
+            copy(kind, size, 0, u, kept_u + further)
         else:
-            arrive32(like, size, alike, x, factor, kept_u + 4 * at)
+            arrive(like, kind, size, alike, x, factor, kept_u + further)
     if kept_v:
-        copy32(size, 0, v, kept_v + 4 * at)
-
-
-@inner
-def _step64(
-    u: Array, v: Array, x: Array, factor: Array, ku: Array, kv: Array, bias: Array, threshold: Array, spikes: Array,
-    counts: Array,
-) -> None:  # fmt: skip
-    """Any neuron, with wrap and clip."""
-    for i in range(v.size):
-        new_u = np.trunc(u[i] * ku[i]) + np.floor(np.float64(x[i]) * factor[i]) * UNIT64
-        new_u = new_u - WRAP if new_u > TOP else new_u
-        new_u = new_u + WRAP if new_u <= -TOP else new_u
-        new = np.trunc(v[i] * kv[i]) + new_u + bias[i]
-        new = min(max(new, -END), END)
-        fires = new > threshold[i]
-        u[i] = new_u
-        v[i] = 0.0 if fires else new
-        spikes[i] = np.uint8(fires)
-        counts[i] += np.uint8(fires)
+        copy(kind, size, 0, v, kept_v + further)
 
 
 @outer
-def lif32(
+def lif(
     turn: Array,
     jobs: int,
     width: int,
@@ -178,7 +131,7 @@ def lif32(
     kept_u: Array,
     kept_v: Array,
 ) -> None:
-    """All timesteps of blocks of neurons whose states neither wrap nor clip.
+    """All timesteps of blocks of neurons: float32, where their states neither wrap nor clip, else float64.
 
     width: neurons in a block. arriving: (samples, T or 1, neurons), whole numbers of any type. extra: like arriving,
     or no samples; a_in is ``floor(factor arriving) + floor(extra_factor extra)``. factor, extra_factor, threshold:
@@ -186,14 +139,14 @@ def lif32(
     hold one block's values, where all blocks have the same. whole: factors are whole numbers. alike: ku, kv
     and, without extra, factors are the same for all. fresh: states are 0 before. u, v: (samples, neurons), states
     before and after; no samples: they are not wanted. spikes: (samples, T, neurons), uint8, out. counts: (T, neurons),
-    uint8, added to; no timesteps: not wanted. kept_u, kept_v: like spikes, float32, or with no samples. All else
-    float32.
+    uint8, added to; no timesteps: not wanted. kept_u, kept_v: like spikes, or with no samples. All else of one type,
+    kept_u and kept_v too.
     """
     samples, steps, neurons = spikes.shape
-    total, ones = lined_up(1, width, F32), np.ones(width, F32)
+    like, other, kind = arriving.dtype.type(0), extra.dtype.type(0), threshold.dtype.type(0)
+    total, ones = lined_up(1, width, threshold.dtype), np.ones(width, threshold.dtype)
     keep_u, keep_v = placed(kept_u, 0, 0, 0, 0), placed(kept_v, 0, 0, 0, 0)
-    like, other = arriving.dtype.type(0), extra.dtype.type(0)
-    mine, bytes_ = lined_up(2, width, F32), np.empty(width, np.uint8)
+    mine, bytes_ = lined_up(2, width, threshold.dtype), np.empty(width, np.uint8)
     next_bias, rounded = stride(bias, 1, bias.shape[2]), round_toward_zero()
     block = next_job(turn)
     while block < jobs:
@@ -206,73 +159,26 @@ def lif32(
         counted = placed(counts, 0, begin, neurons, pointer(bytes_))
         summed, one, fired = pointer(total), pointer(ones), pointer(spikes) + begin
         for s in range(samples):
-            begin32(fresh, leaky, u, v, s, begin, size, mine)
+            from_rest(fresh, leaky, u, v, s, begin, size, mine)
             at_u = placed(u, s, begin, neurons, pointer(mine))
-            at_v = placed(v, s, begin, neurons, pointer(mine) + 4 * mine.shape[1])
+            at_v = placed(v, s, begin, neurons, pointer(mine) + mine.itemsize * mine.shape[1])
             at_bias = address(bias, begin, neurons) + s * stride(bias, 0, bias.shape[1] * bias.shape[2])
             for t in range(steps):
-                x = entry_of(arriving, s, t, begin)
-                now = fired + (s * steps + t) * neurons
+                x, now, further = entry_of(arriving, s, t, begin), (s * steps + t) * neurons, at_bias + t * next_bias
                 tally = counted + t * neurons if counts.shape[0] else counted
+                at = mine.itemsize * (now + begin)
                 if extra.shape[0]:
-                    two_sums32(like, other, size, 0, x, a, summed, entry_of(extra, s, t, begin), b)
-                    one_step32(
-                        F32(0), leaky, whole, alike, size, summed, one, at_bias + t * next_bias, level, lu, lv, at_u,
-                        at_v, now, tally,
+                    two_sums(like, other, kind, size, 0, x, a, summed, entry_of(extra, s, t, begin), b)
+                    fire(
+                        kind, kind, leaky, whole, size, alike, summed, one, further, level, lu, lv, at_u, at_v,
+                        fired + now, tally,
                     )  # fmt: skip
-                    at = (s * steps + t) * neurons + begin
-                    keep32(F32(0), leaky, alike, size, summed, one, at_u, at_v, keep_u, keep_v, at)
+                    keep(kind, kind, leaky, alike, size, summed, one, at_u, at_v, keep_u, keep_v, at)
                 else:
-                    one_step32(
-                        like, leaky, whole, alike, size, x, a, at_bias + t * next_bias, level, lu, lv, at_u, at_v,
-                        now, tally,
+                    fire(
+                        like, kind, leaky, whole, size, alike, x, a, further, level, lu, lv, at_u, at_v, fired + now,
+                        tally,
                     )  # fmt: skip
-                    at = (s * steps + t) * neurons + begin
-                    keep32(like, leaky, alike, size, x, a, at_u, at_v, keep_u, keep_v, at)
+                    keep(like, kind, leaky, alike, size, x, a, at_u, at_v, keep_u, keep_v, at)
         block = next_job(turn)
     round_as_before(rounded)
-
-
-@outer
-def lif64(
-    turn: Array,
-    jobs: int,
-    width: int,
-    arriving: Array,
-    factor: Array,
-    bias: Array,
-    threshold: Array,
-    ku: Array,
-    kv: Array,
-    fresh: bool,
-    u: Array,
-    v: Array,
-    spikes: Array,
-    counts: Array,
-    kept_u: Array,
-    kept_v: Array,
-) -> None:
-    """As ``lif32``, in float64, with wrap and clip."""
-    samples, steps, neurons = spikes.shape
-    block = next_job(turn)
-    while block < jobs:
-        part = slice(block * width, min(neurons, (block + 1) * width))
-        for s in range(samples):
-            if fresh:
-                u[s, part] = 0
-                v[s, part] = 0
-            for t in range(steps):
-                x, a = arriving[s, min(t, arriving.shape[1] - 1), part], block_of(factor, part, neurons)
-                b = block_of(bias[min(s, bias.shape[0] - 1), min(t, bias.shape[1] - 1)], part, neurons)
-                level, lu, lv = (
-                    block_of(threshold, part, neurons),
-                    block_of(ku, part, neurons),
-                    block_of(kv, part, neurons),
-                )
-                fired, counted = spikes[s, t, part], counts[t, part]
-                _step64(u[s, part], v[s, part], x, a, lu, lv, b, level, fired, counted)
-                if kept_u.shape[0]:
-                    kept_u[s, t, part] = u[s, part]
-                if kept_v.shape[0]:
-                    kept_v[s, t, part] = v[s, part]
-        block = next_job(turn)

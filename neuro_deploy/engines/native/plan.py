@@ -34,7 +34,7 @@ class Neurons:
     """A population's parameters in the order inside, or those of a block where all blocks have the same.
 
     narrow: float32, no wrap and no clip; else float64. bias: (neurons,), shifted by its exponent, of a relay as it is.
-    threshold: shifted. ku, kv: what decays leave, of 1. leaky: u decays only in part.
+    threshold: shifted. ku, kv: what decays leave, of 1. leaky: u is needed in the next timestep.
     """
 
     bias: np.ndarray
@@ -212,8 +212,10 @@ def _step(
     entering = sums if relay else np.float32 if bounds.exact else np.float64
     direct, extra = _direct(intakes, sums, entering, relay=relay)
     fused = None
-    if direct and (relay or (bounds.exact and not extra)) and entering == np.float32:
-        fused = (relay_too if relay else neurons_too)(population, direct[0], network.timesteps)
+    if direct and relay and entering == np.float32:
+        fused = relay_too(population, direct[0], network.timesteps)
+    elif direct and not relay and not extra:
+        fused = neurons_too(population, direct[0], network.timesteps)
     relay_before = None if relay or not bounds.exact else _relay_before(network, population, (direct, extra), before)
     together = fused or (relay_before and relay_before.fused)
     width, period = (together.width, together.period) if together else _width(population)
@@ -326,7 +328,7 @@ def _neurons(network: FixedNetwork, population: FixedPopulation, dtype: Any, wid
         spread(left["u"], 1 / DECAY_UNITY),
         spread(left["v"], 1 / DECAY_UNITY),
         narrow,
-        bool(np.any(left["u"])),
+        not narrow or bool(np.any(left["u"])),
         f"|u| <= {u:,}, |v| <= {v:,}: " + ("neither wraps nor clips" if narrow else "may wrap or clip"),
     )
 

@@ -21,8 +21,8 @@ from neuro_deploy.engines.native.threads import EACH, Call, deal, do, noted, thr
 from neuro_deploy.network import FixedNetwork, FixedPopulation
 from neuro_deploy.numerics.registers import IntArray
 
-NO_STATES, NO_COUNTS = np.empty((0, 0), np.float32), np.empty((0, 0), np.uint8)
-NOTHING64, NOTHING8 = (np.empty((0, 0, 0), kind) for kind in (np.float64, np.uint8))
+NO_STATES, NO_STATES64 = (np.empty((0, 0), kind) for kind in (np.float32, np.float64))
+NOTHING64, NOTHING8, NO_COUNTS = np.empty((0, 0, 0)), np.empty((0, 0, 0), np.uint8), np.empty((0, 0), np.uint8)
 NO_VALUES = np.empty(0, np.float32)
 NO_NEURONS = (
     *(NO_VALUES, NOTHING, NO_VALUES, NOTHING, NO_VALUES, NO_VALUES, NO_VALUES),
@@ -172,7 +172,7 @@ class Run(Arrivals):
 
     def _neurons_with(self, step: Step, pair: Step, start: int, stop: int) -> tuple[Any, ...]:
         """What the relay's loop gets of the neurons that it feeds one to one."""
-        u, v, fresh = self._states(pair, np.float32)
+        u, v, fresh = self._states(pair)
         spikes, counts = self._spikes(pair, start, stop)
         factor, beside = pair.split(step.population.name)
         other = (flat(self._sums(beside[0])), beside[1]) if beside else (NOTHING, pair.ones)
@@ -180,10 +180,8 @@ class Run(Arrivals):
 
     def _parameters(self, step: Step, start: int, stop: int, *, fresh: bool) -> tuple[Any, ...]:
         """What loops get of neurons between what arrives and their states."""
-        neurons = step.neurons
-        bias = self._bias(step, start, stop, np.float32 if neurons.narrow else np.float64)
-        flags = (neurons.leaky, step.whole, step.alike) if neurons.narrow else ()
-        return (bias, neurons.threshold, neurons.ku, neurons.kv, *flags, fresh)
+        neurons, bias = step.neurons, self._bias(step, start, stop)
+        return (bias, neurons.threshold, neurons.ku, neurons.kv, neurons.leaky, step.whole, step.alike, fresh)
 
     def _relayed(self, step: Step, steps: int, counts: np.ndarray) -> np.ndarray:
         x, factor = self._arriving(step, steps)
@@ -198,13 +196,12 @@ class Run(Arrivals):
         if step.population.name in self.paired:
             self.paired.remove(step.population.name)
             return
-        population, neurons, steps = step.population, step.neurons, stop - start
-        dtype = np.float32 if neurons.narrow else np.float64
+        population, steps = step.population, stop - start
         wanted = [what for what in ("u", "v") if self.recorder.wants(population, what)]
-        u, v, fresh = self._states(step, dtype, wanted)
+        u, v, fresh = self._states(step, wanted)
         spikes, counts = self._spikes(step, start, stop)
-        none = NOTHING if neurons.narrow else NOTHING64
-        kept = {what: np.empty(spikes.shape, dtype) if what in wanted else none for what in ("u", "v")}
+        none = NOTHING if step.neurons.narrow else NOTHING64
+        kept = {what: np.empty(spikes.shape, none.dtype) if what in wanted else none for what in ("u", "v")}
         parameters = self._parameters(step, start, stop, fresh=fresh)
         if step.fused and step.direct:
             shared = self._shared(step.fused)
@@ -217,11 +214,9 @@ class Run(Arrivals):
                 self.buffers.give(apart)
         else:
             x, factor = self._arriving(step, steps)
-            extra = self._extra(step) if neurons.narrow else ()
-            loop = kernels.lif32 if neurons.narrow else kernels.lif64
             self._from_zero(counts)
-            after = (u, v, spikes, counts, kept["u"], kept["v"])
-            deal(loop, step.jobs, EACH * spikes.size, step.width, x, factor, *extra, *parameters, *after)
+            rest = (*self._extra(step), *parameters, u, v, spikes, counts, kept["u"], kept["v"])
+            deal(kernels.lif, step.jobs, EACH * spikes.size, step.width, x, factor, *rest)
             self._used(step, x)
         for what in wanted:
             self._keep(step, what)[:, start:stop] = kept[what]
@@ -233,7 +228,7 @@ class Run(Arrivals):
 
     def _fired(self, step: Step, u: np.ndarray, v: np.ndarray, spikes: np.ndarray) -> None:
         """What neurons send, and states that nobody needs any more."""
-        if self.at_once >= self.network.timesteps and u is not NO_STATES:
+        if self.at_once >= self.network.timesteps and u.size:
             self.buffers.give(u)
             self.buffers.give(v)
         if step.read:
@@ -284,28 +279,29 @@ class Run(Arrivals):
     def _writes(self, step: Step) -> bool:
         """Whether its spikes are its counts: those of one sample, all timesteps at once."""
         whole = self.samples == 1 and self.alone and self.at_once >= self.network.timesteps
-        return whole and step.population.kind != "relay" and step.neurons.narrow
+        return whole and step.population.kind != "relay"
 
-    def _states(self, step: Step, dtype: type, wanted: Collection[str] = ()) -> tuple[np.ndarray, np.ndarray, bool]:
+    def _states(self, step: Step, wanted: Collection[str] = ()) -> tuple[np.ndarray, np.ndarray, bool]:
         """(u, v, whether they are to be taken for 0): (samples, neurons) each; none if nobody needs them afterwards."""
-        if step.neurons.narrow and not wanted and self.at_once >= self.network.timesteps:
-            return NO_STATES, NO_STATES, True
+        none = NO_STATES if step.neurons.narrow else NO_STATES64
+        if not wanted and self.at_once >= self.network.timesteps:
+            return none, none, True
         name, shape = step.population.name, (self.samples, step.population.neurons)
         if name in self.states:
             return (*self.states[name], False)
-        u, v = self.buffers.take(shape, dtype), self.buffers.take(shape, dtype)
+        u, v = self.buffers.take(shape, none.dtype), self.buffers.take(shape, none.dtype)
         if self.at_once < self.network.timesteps:
             self.states[name] = u, v
         return u, v, True
 
-    def _bias(self, step: Step, start: int, stop: int, dtype: type) -> np.ndarray:
+    def _bias(self, step: Step, start: int, stop: int) -> np.ndarray:
         """What enters v: (samples or 1, T or 1, neurons)."""
         bias = step.neurons.bias
         if not self.network.driven(step.population):
             return bias[None, None]
         bias = np.resize(bias, step.population.neurons)
         data = self.sequence if self.static else self.sequence[:, start:stop]
-        driven: np.ndarray = (bias + data).astype(dtype)
+        driven: np.ndarray = (bias + data).astype(step.neurons.threshold.dtype)
         return driven
 
     def _counts(self, step: Step) -> np.ndarray:
