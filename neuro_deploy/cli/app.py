@@ -34,6 +34,8 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+WrongUsage: Any = typer.BadParameter.__base__
+"""What typer finds wrong in a command line, which has no public name of its own."""
 COMMANDS: dict[str, Callable[..., None]] = {
     "demo": demo.demo,
     "train": train.train,
@@ -83,8 +85,13 @@ def main() -> None:
     Exit 0 done, 1 a named error, 2 wrong usage, 3 a check that did not hold, 130 interrupted, 141 the reader has gone.
     """
     printing.guard()
+    as_json = "--json" in sys.argv
     try:
-        app()
+        sys.exit(app(standalone_mode=not as_json))
     except NeuroDeployError as error:
-        printing.error(error, as_json="--json" in sys.argv)
+        printing.error(error, as_json=as_json)
         sys.exit(2 if isinstance(error, UsageError) else 1)
+    except WrongUsage as error:  # where it is to be JSON; else typer says it
+        hint = f"{error.ctx.command_path} --help" if error.ctx else None
+        printing.error(UsageError(error.format_message(), hint=hint), as_json=True)
+        sys.exit(2)

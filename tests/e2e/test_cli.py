@@ -307,6 +307,10 @@ def test_misuse_of_every_command_exits_1_with_one_message(broken: Path, digits_n
     assert list(out.iterdir()) == []
     error = cli_json("inspect", broken / "none.net", code=1)["error"]
     assert (error["type"], error["what"]) == ("FileError", "no such file")
+    for case in (["run", digits_net, "--samples", "few"], ["map"], ["inspect", "--size"], ["walk"]):
+        error = cli_json(*case, code=2)["error"]  # what is wrong in the line itself
+        assert error["type"] == "UsageError"
+        assert error["hint"].endswith("--help")
 
 
 @pytest.mark.lava
