@@ -48,10 +48,13 @@ def meta_text(network: FixedNetwork) -> str:
     """The document as it stands in the file.
 
     Raises:
-        UnsupportedError: meta holds what JSON does not, or names that are not read again.
+        UnsupportedError: meta holds what JSON does not, or names or an encoding that are not read again.
     """
+    encoding = network.encoding.integers if isinstance(network.encoding, BiasEncoding) else network.encoding
     try:
         _names([population.name for population in network.populations])
+        if isinstance(encoding, GradedEncoding):
+            _read_graded(_encoding_document(encoding), encoding.shape)
     except ValueError as error:
         raise UnsupportedError(str(error)) from error
     try:
@@ -160,7 +163,8 @@ def _read_graded(document: Mapping[str, Any], shape: tuple[int, ...]) -> GradedE
     levels, first = int(document["levels"]), int(document.get("first", 0))
     whole = levels == document["levels"] and first == document.get("first", 0)
     if not (0 < scale < np.inf and np.isfinite(low) and whole and 1 <= levels <= PAYLOAD.high):
-        raise ValueError(f"scale {scale}, low {low}, levels {document['levels']}")
+        allowed = f"finite numbers, the scale above 0, and levels from 1 to {PAYLOAD.high} are allowed"
+        raise ValueError(f"scale {scale}, low {low}, levels {document['levels']}; {allowed}")
     if not PAYLOAD.low <= first <= 0:
         raise ValueError(f"first {first}; {PAYLOAD.low} to 0 is allowed")
     return GradedEncoding(shape, scale, low, levels, first)

@@ -270,6 +270,10 @@ def _driven_relay() -> FixedNetwork:
     return FixedNetwork((_relay("p0", 4),), (), 2, BiasEncoding("p0", (4,), np.eye(4), np.zeros(4)))
 
 
+def _graded_input(**changes: Any) -> FixedNetwork:
+    return small(encoding=replace(small().encoding, **changes))
+
+
 def _padded() -> FixedNetwork:
     geometry = Geometry("conv2d", (1, 1, 1), (1, 2, 2), stride=(20000, 20000), padding=(10000, 10000))
     return FixedNetwork(
@@ -303,6 +307,11 @@ UNWRITTEN: list[tuple[str, Callable[[], FixedNetwork], type[NeuroDeployError], s
     ),
     ("high", partial(_weights, np.full((3, 4), 255)), RangeError, "weight spans 255 to 255, allowed: even numbers"),
     ("meta", lambda: small(meta={"x": np.zeros(2)}), UnsupportedError, "meta holds what JSON does not"),
+    ("levels", partial(_graded_input, levels=0), UnsupportedError, "scale 1.0, low 0.0, levels 0; .* 1 to 255 are"),
+    ("most", partial(_graded_input, levels=256), UnsupportedError, "levels 256; .* from 1 to 255 are allowed"),
+    ("first", partial(_graded_input, first=-129), UnsupportedError, "first -129; -128 to 0 is allowed"),
+    ("firsts", partial(_graded_input, first=1), UnsupportedError, "first 1; -128 to 0 is allowed"),
+    ("scale", partial(_graded_input, scale=np.inf), UnsupportedError, "scale inf, low 0.0, levels 15; finite numbers"),
     ("inner", _hidden_readout, UnsupportedError, r"population/h\.0: is a readout, which only the last population is"),
     ("driven", _driven_relay, UnsupportedError, "population/p0: is 'relay'; data enter as bias of a lif population"),
     ("padded", _padded, UnsupportedError, "projection/0/weight: pads its source to 400,040,001 numbers"),
