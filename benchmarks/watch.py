@@ -13,7 +13,7 @@ from unittest import mock
 
 import numpy as np
 
-from neuro_deploy.engines.native import Engine, arriving, products, run
+from neuro_deploy.engines.native import Engine, arriving, products, run, threads
 from neuro_deploy.engines.native.fusion import Fused
 from neuro_deploy.engines.native.products import Product
 
@@ -106,7 +106,7 @@ def _clocks(watch: Watch) -> Iterator[None]:
                 name = str(loop.__name__)
                 moved = sum(a.nbytes for a in arguments if isinstance(a, np.ndarray))
                 kind = "neurons alone" if name == NEURONS else "sums, relays, order"
-                updates = operations if name == NEURONS else 0
+                updates = operations // threads.EACH if name == NEURONS else 0
                 watch.add(kind, time.perf_counter() - start, 0, updates, moved)
 
         return loop_of

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -53,13 +52,6 @@ class Trained:
     folder: Path
     checkpoint: Path
     accuracy: float
-
-
-@pytest.fixture
-def short_folder() -> Iterator[Path]:
-    """A folder whose path leaves room for those of sockets, which end at 103 bytes."""
-    with tempfile.TemporaryDirectory(prefix="nd-test-") as folder:
-        yield Path(folder)
 
 
 @pytest.fixture(scope="session")

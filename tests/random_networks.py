@@ -29,7 +29,7 @@ from neuro_deploy.numerics.registers import BIAS, NEVER, RELAY, THRESHOLD
 
 SIZES = [(1, 1), (2, 3), (3, 2), (1, 5), (4, 1), (3, 4), (5, 5)]
 """Height and width that most populations of a network have."""
-RANGES = [(0, 1), (0, 15), (0, 127), (0, 255), (-1, 1), (-15, 15), (-128, 127), (-3, 255)]
+RANGES = [(0, 1), (0, 127), (0, 255), (-1, 1), (-15, 15), (-128, 127), (-3, 255)]
 """Lowest and highest value of graded input."""
 DECAYS = [4096, 4096, 2048, 4095, 123, 1, 0]
 
@@ -54,8 +54,8 @@ class Drawing:
     def network(self) -> FixedNetwork:
         """The whole of it: input, some patterns, and the output."""
         encoding = self.entry()
-        patterns: list[Callable[[], object]] = [self.anything, self.anything, self.residual, self.side_by_side]
-        patterns += [self.mixed_together, self.relays, self.circle]
+        patterns: list[Callable[[], object]] = [self.anything, self.anything, self.side_by_side, self.side_by_side]
+        patterns += [self.mixed_together, self.residual, self.relays, self.circle]
         for _ in range(self.rng.integers(1, 7)):
             self.pick(*patterns)()
         self.neurons(self.pick("readout", "readout", "lif", "lif", "relay"), self.shape(flat=0.6))
@@ -76,7 +76,7 @@ class Drawing:
 
     def entry(self) -> InputEncoding:
         """How samples enter, and the population that they reach."""
-        mode, shape = self.pick("spikes", "spikes", "graded", "graded", "graded", "bias"), self.shape()
+        mode, shape = self.pick(*(["spikes"] * 4), *(["graded"] * 6), "bias"), self.shape()
         if mode == "bias":
             return self.by_bias(shape)
         first, levels = (0, 1) if mode == "spikes" else self.pick(*RANGES)
@@ -170,8 +170,8 @@ class Drawing:
         """Populations whose channels reach those of another one after the other: one to one, or along one axis."""
         kind = self.pick("one-to-one", "one-to-one", "height", "width", "space")
         one = kind == "one-to-one"
-        parts = self.parts("lif", "relay", "input") if one else self.parts("lif")
-        if one and self.drafts[0].shape[1:] == self.size and self.rng.random() < 0.5:
+        parts = self.parts(*self.pick(("lif", "relay", "input"), ("lif",))) if one else self.parts("lif")
+        if one and self.drafts[0].shape[1:] == self.size and self.rng.random() < 0.9:
             parts[0] = self.drafts[0]
         ends = np.cumsum([0, *(part.channels for part in parts)]).tolist()
         length = math.prod({"height": self.size[:1], "width": self.size[1:]}.get(kind, self.size))

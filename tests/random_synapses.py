@@ -112,9 +112,9 @@ class Synapses:
         if source.circle and not geometry.coupled:
             exponent = max(0, exponent)
         delay, sign = np.asarray(0), None
-        if not self.plain and self.rng.random() < 0.2:
-            delay = self.rng.integers(0, 4, shape if kind == "dense" and self.rng.random() < 0.5 else ())
-        if self.rng.random() < 0.15:
+        if not self.plain and self.rng.random() < 0.25:
+            delay = self.rng.integers(0, 4, shape if kind == "dense" and self.rng.random() < 0.7 else ())
+        if self.rng.random() < 0.1:
             sign = self.rng.integers(-1, 2, math.prod(geometry.target_window))
         return FixedProjection(source.name, target.name, weight, exponent, delay, geometry, sign)
 

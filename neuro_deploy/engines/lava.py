@@ -31,9 +31,11 @@ GRACE = 5.0
 """Seconds between asking Lava's processes to end and ending them."""
 SOCKET_PATH = 103
 """Bytes that the path of a Unix socket may have: 104 with the closing zero on macOS, 108 on Linux."""
-LAVAS_SOCKET = "/nd-lava-12345678/pymp-12345678/listener-12345678"
+OWN_FOLDER = "nd-"
+"""How the name of the folder for sockets begins."""
+LAVAS_SOCKET = f"/{OWN_FOLDER}12345678/pymp-12345678/listener-12345678"
 """Where ``multiprocessing`` puts the socket of Lava's shared memory, below the folder for temporary files."""
-SHORT = "/tmp"  # noqa: S108 (a folder that only we can read is made in it)
+SHORT_FOLDER = "/tmp"  # noqa: S108 (a folder that only we can read is made in it)
 
 
 class Engine:
@@ -53,7 +55,7 @@ class Engine:
         Raises:
             MissingError: lava-nc is not installed.
             EngineTimeout: Lava did not finish in the time limit.
-            EngineError: Lava failed, or has no place for its files; the message says why.
+            EngineError: Lava failed, or has no place for its sockets; the message says why.
             UnsupportedError: what Lava's arithmetic or memory does not hold; see ``lava_job``.
         """
         lava_compat.require()
@@ -67,17 +69,20 @@ class Engine:
         recorder = Recorder(self.name, network, inputs, record)
         states = {"u", "v"} & set(record)
         job, arrays = lava_job(network, sequence, with_states=bool(states))
-        with tempfile.TemporaryDirectory(prefix="nd-lava-", dir=_place()) as name:
+        with (
+            tempfile.TemporaryDirectory(prefix="neuro-deploy-lava-") as name,
+            tempfile.TemporaryDirectory(prefix=OWN_FOLDER, dir=_folder_for_sockets()) as sockets,
+        ):
             folder = Path(name)
             (folder / "job.json").write_text(json.dumps(job))
             np.savez(folder / "job.npz", **arrays)  # type: ignore[arg-type]
-            self._work(folder, deadline)
+            self._work(folder, sockets, deadline)
             _collect(recorder, network, sequence, folder)
         return recorder.result()
 
-    def _work(self, folder: Path, deadline: float) -> None:
+    def _work(self, folder: Path, sockets: str, deadline: float) -> None:
         command = own_python("-m", "neuro_deploy.engines.lava_worker", str(folder))
-        environment = {**own_environment(), "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore", "TMPDIR": str(folder)}
+        environment = {**own_environment(), "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore", "TMPDIR": sockets}
         with (folder / "log").open("w+") as log:
             worker = subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=log, stderr=log, env=environment, start_new_session=True
@@ -97,13 +102,13 @@ class Engine:
             raise EngineError(f"Lava failed: {words[-1] if words else f'exit code {worker.returncode}'}")
 
 
-def _place() -> str:
-    """Where a run's folder goes: to ``SHORT`` where the usual place makes the path of Lava's socket too long."""
+def _folder_for_sockets() -> str:
+    """The usual one for temporary files, or ``SHORT_FOLDER`` where that makes the path of Lava's socket too long."""
     usual = tempfile.gettempdir()
     if len(os.fsencode(usual + LAVAS_SOCKET)) <= SOCKET_PATH:
         return usual
-    if os.access(SHORT, os.W_OK | os.X_OK):
-        return SHORT
+    if os.access(SHORT_FOLDER, os.W_OK | os.X_OK):
+        return SHORT_FOLDER
     raise EngineError(
         "the path of the folder for temporary files is too long for Lava's sockets",
         where=usual,

@@ -54,8 +54,8 @@ def meta_text(network: FixedNetwork) -> str:
     try:
         _names([population.name for population in network.populations])
         if isinstance(encoding, GradedEncoding):
-            _read_graded(_encoding_document(encoding), encoding.shape)
-    except ValueError as error:
+            _read_graded(vars(encoding), encoding.shape)
+    except (ValueError, OverflowError) as error:
         raise UnsupportedError(str(error)) from error
     try:
         return json.dumps(meta_document(network), allow_nan=False)
@@ -67,7 +67,7 @@ def write_meta(network: FixedNetwork, file: h5py.File) -> None:
     """Write ``/meta``.
 
     Raises:
-        UnsupportedError: meta holds what JSON does not.
+        UnsupportedError: see ``meta_text``.
     """
     file.create_dataset(schema.META_DOCUMENT, data=meta_text(network), dtype=h5py.string_dtype())
     if isinstance(network.encoding, BiasEncoding):

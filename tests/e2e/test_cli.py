@@ -307,19 +307,32 @@ def test_misuse_of_every_command_exits_1_with_one_message(broken: Path, digits_n
     assert list(out.iterdir()) == []
     error = cli_json("inspect", broken / "none.net", code=1)["error"]
     assert (error["type"], error["what"]) == ("FileError", "no such file")
-    for case in (["run", digits_net, "--samples", "few"], ["map"], ["inspect", "--size"], ["walk"]):
-        error = cli_json(*case, code=2)["error"]  # what is wrong in the line itself
-        assert error["type"] == "UsageError"
-        assert error["hint"].endswith("--help")
+
+
+@pytest.mark.parametrize(
+    ("line", "what", "command"),
+    [
+        (["run", "x.net", "--samples", "few"], "Invalid value for '--samples'", "neuro-deploy run"),
+        (["map"], "Missing argument 'NET.net'", "neuro-deploy map"),
+        (["inspect", "--size"], "No such option: --size", "neuro-deploy inspect"),
+        (["walk"], "No such command 'walk'", "neuro-deploy"),
+    ],
+)
+def test_what_is_wrong_in_a_command_line_is_json_too(line: list[str], what: str, command: str) -> None:
+    done = cli(*line, "--json", code=2)
+    error = json.loads(done.stdout)["error"]
+    assert (error["type"], error["hint"]) == ("UsageError", f"{command} --help")
+    assert error["what"].startswith(what)
+    assert f"error: {what}" in done.stderr
 
 
 @pytest.mark.lava
 @pytest.mark.parametrize("moment", ["loading", "training", "lava"])
-def test_ctrl_c_leaves_no_file_and_no_process(
-    digits_net: Path, tmp_path: Path, short_folder: Path, moment: str
-) -> None:
+def test_ctrl_c_leaves_no_file_and_no_process(digits_net: Path, tmp_path: Path, moment: str) -> None:
     training = ["train", "mlp", "--data", "digits", "-o", tmp_path / "x.pt", "--epochs", "2000"]
     lava = ["run", digits_net, "--data", "digits", "--engine", "lava", "-o", tmp_path / "run"]
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
     process = subprocess.Popen(
         # shells let what runs in the background ignore Ctrl-C
         ["env", "--default-signal=INT", sys.executable, "-m", "neuro_deploy"]
@@ -327,26 +340,28 @@ def test_ctrl_c_leaves_no_file_and_no_process(
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "TMPDIR": str(short_folder)},
+        env={**os.environ, "TMPDIR": str(temporary)},
     )
     shared = set(Path("/dev/shm").glob("psm_*"))
     loaded = Path(f"/proc/{process.pid}/maps")
     reached = {
         "loading": lambda: "_multiarray_umath" in loaded.read_text(),
         "training": lambda: "libtorch_cpu" in loaded.read_text(),
-        "lava": lambda: str(short_folder) in running(),
+        "lava": lambda: str(temporary) in running(),
     }[moment]
     deadline = time.monotonic() + 60
     while not reached() and time.monotonic() < deadline:
         time.sleep(0.05)
+    assert reached()
     time.sleep({"loading": 0, "training": 3, "lava": 0.7}[moment])
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=30)
     assert process.returncode == 130
     assert stderr.strip().endswith("interrupted")
     assert "Traceback" not in stderr
-    assert list(tmp_path.iterdir()) == list(short_folder.iterdir()) == []
-    assert str(short_folder) not in running()
+    assert list(tmp_path.iterdir()) == [temporary]
+    assert list(temporary.iterdir()) == []
+    assert str(temporary) not in running()
     assert set(Path("/dev/shm").glob("psm_*")) <= shared
 
 

@@ -31,6 +31,7 @@ from neuro_deploy.network import (
 from neuro_deploy.netx import graph_schema, hostile, read, save
 from neuro_deploy.netx.chain_rules import is_chain
 from neuro_deploy.netx.graph_writer import write_graph
+from neuro_deploy.netx.meta import meta_text
 
 SPECIFICATION = Path(__file__).parents[2] / "docs" / "netx_format.md"
 
@@ -309,6 +310,7 @@ UNWRITTEN: list[tuple[str, Callable[[], FixedNetwork], type[NeuroDeployError], s
     ("meta", lambda: small(meta={"x": np.zeros(2)}), UnsupportedError, "meta holds what JSON does not"),
     ("levels", partial(_graded_input, levels=0), UnsupportedError, "scale 1.0, low 0.0, levels 0; .* 1 to 255 are"),
     ("most", partial(_graded_input, levels=256), UnsupportedError, "levels 256; .* from 1 to 255 are allowed"),
+    ("half", partial(_graded_input, levels=2.5), UnsupportedError, "levels 2.5; .* from 1 to 255 are allowed"),
     ("first", partial(_graded_input, first=-129), UnsupportedError, "first -129; -128 to 0 is allowed"),
     ("firsts", partial(_graded_input, first=1), UnsupportedError, "first 1; -128 to 0 is allowed"),
     ("scale", partial(_graded_input, scale=np.inf), UnsupportedError, "scale inf, low 0.0, levels 15; finite numbers"),
@@ -326,6 +328,11 @@ def test_the_writer_refuses_what_would_not_come_back(
     with pytest.raises(kind, match=said):
         write_graph(make(), tmp_path / "g.net")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_levels_without_end_are_not_written() -> None:
+    with pytest.raises(UnsupportedError, match="cannot convert float infinity to integer"):
+        meta_text(_graded_input(levels=np.inf))
 
 
 def test_too_many_groups_are_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,11 +7,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from neuro_deploy.engines.native.kernels import block_of
 from neuro_deploy.engines.native.llvm import next_job
-from neuro_deploy.numerics.compiling import inner, outer
+from neuro_deploy.numerics.compiling import compiled, inner, outer
 
 Array = npt.NDArray[Any]
+
+
+@compiled(inline="always")
+def block_of(values: Array, part: slice, neurons: int) -> Array:
+    """A block's part of values: (neurons,), or for one block if all blocks have the same."""
+    return values[part] if values.size == neurons else values[: part.stop - part.start]
 
 
 @inner

@@ -93,7 +93,7 @@ def along8(
         starts[i] = pointer(weight) + min(i, targets - 1) * weight.shape[1]
     panel = np.empty(weight.shape[1] * PANEL, np.uint8)
     mine, bytes_ = lined_up(2, targets * wide, threshold.dtype), np.empty(targets * wide, np.uint8)
-    kind, next_bias, own_bias, rounded = (
+    number, next_bias, own_bias, rounded = (
         threshold.dtype.type(0),
         stride(bias, 1, bias.shape[2]),
         own(bias, neurons),
@@ -137,11 +137,11 @@ def along8(
                     if anew and s == 0:
                         zero_bytes(tally, run)
                     fire(
-                        np.int32(0), kind, leaky, whole, run, alike, x, a, biases + t * next_bias + own_bias * begin,
+                        np.int32(0), number, leaky, whole, run, alike, x, a, biases + t * next_bias + own_bias * begin,
                         levels + own_level * begin, lefts_u + own_u * begin, lefts_v + own_v * begin, at_u, at_v,
                         fired + at, tally,
                     )  # fmt: skip
                     further = mine.itemsize * at
-                    keep(np.int32(0), kind, leaky, alike, run, x, a, at_u, at_v, keep_u, keep_v, further)
+                    keep(np.int32(0), number, leaky, alike, run, x, a, at_u, at_v, keep_u, keep_v, further)
         job = next_job(turn)
     round_as_before(rounded)

@@ -27,7 +27,7 @@ from neuro_deploy.engines.native.layout import inner_shape, to_inner
 from neuro_deploy.engines.native.products import KERNELS, Kernel, Product
 from neuro_deploy.engines.native.tiles import FOUND
 from neuro_deploy.errors import UnsupportedError, UsageError
-from neuro_deploy.network import FixedNetwork, FixedProjection, state_bounds
+from neuro_deploy.network import FixedNetwork, FixedProjection
 from neuro_deploy.network.encoding import InputEncoding
 from neuro_deploy.numerics.registers import FLOAT32_EXACT, IntArray
 
@@ -223,7 +223,7 @@ def _int8_is_exact() -> bool:
 
 
 def alone(network: FixedNetwork, projection: FixedProjection) -> bool:
-    """Whether nothing else feeds its target but its like: neurons without wrap or clip, all of them, at once."""
+    """Whether nothing else feeds its target but its like: neurons, all of them, at once."""
     target, fed = network.population(projection.target), network.inputs_of(projection.target)
     alike = all(
         p.geometry.axis == projection.geometry.axis
@@ -234,7 +234,7 @@ def alone(network: FixedNetwork, projection: FixedProjection) -> bool:
     kinds = {network.population(p.source).kind for p in fed}
     if not alike or partition(fed, target.shape[0]) is None or (len(fed) > 1 and kinds != {"lif"}):
         return False
-    return target.kind != "relay" and state_bounds(network)[target.name].exact
+    return target.kind != "relay"
 
 
 def sent(encoding: InputEncoding) -> tuple[int, int]:

@@ -31,14 +31,7 @@ from neuro_deploy.engines.native.llvm import (
 from neuro_deploy.engines.native.rows8 import begin as begin_rows
 from neuro_deploy.engines.native.rows8 import panels, sums
 from neuro_deploy.engines.native.tiles import FOUND, PANEL, QUAD, ROWS, packed
-from neuro_deploy.engines.native.vectors import (
-    fire,
-    send32,
-    send_sum32,
-    send_sum_whole32,
-    send_whole32,
-    two_sums,
-)
+from neuro_deploy.engines.native.vectors import fire, send, send_sum, two_sums
 from neuro_deploy.numerics.compiling import outer
 
 Array = npt.NDArray[Any]
@@ -128,7 +121,7 @@ def lif8(
     most = -(-at_once * positions // ROWS) * ROWS
     starts, scratch = np.empty(most, np.int64), lined_up(1, most * min(wide, targets), np.int32)
     mine, bytes_ = lined_up(2, positions * wide, threshold.dtype), np.empty(positions * wide, np.uint8)
-    kind, next_bias, rounded = threshold.dtype.type(0), stride(bias, 1, bias.shape[2]), round_toward_zero()
+    number, next_bias, rounded = threshold.dtype.type(0), stride(bias, 1, bias.shape[2]), round_toward_zero()
     job = next_job(turn) if groups == 1 or thread < counts.shape[0] else jobs
     while job < jobs:
         some, place = job // each, job % each
@@ -157,11 +150,11 @@ def lif8(
                     zero_bytes(tally, size)
                 x, at = summed + 4 * now, (s * steps + t) * neurons
                 fire(
-                    np.int32(0), kind, leaky, whole, size, alike, x, a, at_bias + t * next_bias, level, lu, lv, at_u,
+                    np.int32(0), number, leaky, whole, size, alike, x, a, at_bias + t * next_bias, level, lu, lv, at_u,
                     at_v, fired + at, tally,
                 )  # fmt: skip
                 further = mine.itemsize * (at + begin)
-                keep(np.int32(0), kind, leaky, alike, size, x, a, at_u, at_v, keep_u, keep_v, further)
+                keep(np.int32(0), number, leaky, alike, size, x, a, at_u, at_v, keep_u, keep_v, further)
         job = next_job(turn)
     round_as_before(rounded)
 
@@ -248,14 +241,10 @@ def relay8(
                 counted = pointer(counts) + t * neurons + begin
                 zero_bytes(counted, size if anew and s == 0 else 0)
                 more = entry_of(extra, s, t, begin)
-                if extra.shape[0] and entire:
-                    send_sum_whole32(np.int32(0), more_like, size, same, x, a, b, out, counted, more, c)
-                elif extra.shape[0]:
-                    send_sum32(np.int32(0), more_like, size, same, x, a, b, out, counted, more, c)
-                elif entire:
-                    send_whole32(np.int32(0), size, same, x, a, b, out, counted)
+                if extra.shape[0]:
+                    send_sum(np.int32(0), more_like, entire, size, same, x, a, b, out, counted, more, c)
                 else:
-                    send32(np.int32(0), size, same, x, a, b, out, counted)
+                    send(np.int32(0), entire, size, same, x, a, b, out, counted)
                 if spikes.shape[0]:
                     arrives, by = out, lif_a
                     tally = lif_counted + t * neurons if lif_counts.shape[0] else lif_counted

@@ -1,8 +1,8 @@
 """Compiled loops of the native engine. All whole numbers in floating point, exact by the bounds that callers prove.
 
 Outer loops begin with the jobs that are theirs, a range (first, last) or those whose turn it is (turn, jobs), see
-``threads.share`` and ``threads.deal``, and let go of the interpreter's lock. Inner loops are functions of their own
-that are not inlined: so the compiler sees plain arrays and vectorizes them. Those of neurons are in ``vectors``.
+``threads.share`` and ``threads.deal``, and let go of the interpreter's lock. What they do with some neurons at once is
+in ``vectors``.
 
 Numba frees an array after the last line that names it, whatever still has its address: those of arrays that are made
 here are taken anew inside the loops that use them.
@@ -24,12 +24,6 @@ BLOCK = 1024
 """Neurons that go through their timesteps together, at most: their states stay in a core's first cache."""
 LINE = 16
 """Numbers of 4 bytes in a line of the cache, or of 8 in two."""
-
-
-@compiled(inline="always")
-def block_of(values: Array, part: slice, neurons: int) -> Array:
-    """A block's part of values: (neurons,), or for one block if all blocks have the same."""
-    return values[part] if values.size == neurons else values[: part.stop - part.start]
 
 
 @compiled(inline="always")
@@ -91,20 +85,21 @@ def from_rest(fresh: bool, leaky: bool, u: Array, v: Array, s: int, begin: int, 
 
 @compiled(inline="always")
 def keep(
-    like: Any, kind: Any, leaky: bool, alike: bool, size: int, x: int, factor: int, u: int, v: int, kept_u: int,
+    like: Any, number: Any, leaky: bool, alike: bool, size: int, x: int, factor: int, u: int, v: int, kept_u: int,
     kept_v: int, further: int,
 ) -> None:  # fmt: skip
     """Note u and v of some neurons after a timestep at which ``floor(factor x)`` arrived, if they are wanted.
 
-    As in ``vectors.fire``; kept_u, kept_v: addresses, or 0 where they are not wanted. further: bytes from there on.
+    As in ``vectors.fire``; kept_u, kept_v: addresses of arrays' beginnings, or 0 where they are not wanted. further:
+    bytes from there to these neurons.
     """
     if kept_u:
         if leaky:
-            copy(kind, size, 0, u, kept_u + further)
+            copy(number, size, 0, u, kept_u + further)
         else:
-            arrive(like, kind, size, alike, x, factor, kept_u + further)
+            arrive(like, number, size, alike, x, factor, kept_u + further)
     if kept_v:
-        copy(kind, size, 0, v, kept_v + further)
+        copy(number, size, 0, v, kept_v + further)
 
 
 @outer
@@ -136,14 +131,14 @@ def lif(
     width: neurons in a block. arriving: (samples, T or 1, neurons), whole numbers of any type. extra: like arriving,
     or no samples; a_in is ``floor(factor arriving) + floor(extra_factor extra)``. factor, extra_factor, threshold:
     (neurons,). bias: (samples or 1, T or 1, neurons). ku, kv: (neurons,), what the decays leave, of 1. All of these may
-    hold one block's values, where all blocks have the same. whole: factors are whole numbers. alike: ku, kv
-    and, without extra, factors are the same for all. fresh: states are 0 before. u, v: (samples, neurons), states
-    before and after; no samples: they are not wanted. spikes: (samples, T, neurons), uint8, out. counts: (T, neurons),
-    uint8, added to; no timesteps: not wanted. kept_u, kept_v: like spikes, or with no samples. All else of one type,
-    kept_u and kept_v too.
+    hold one block's values, where all blocks have the same. leaky: u is kept, which in float64 it must be. whole:
+    factors are whole numbers. alike: ku, kv and, without extra, factors are the same for all. fresh: states are 0
+    before. u, v: (samples, neurons), states before and after; no samples: they are not wanted. spikes: (samples, T,
+    neurons), uint8, out. counts: (T, neurons), uint8, added to; no timesteps: not wanted. kept_u, kept_v: like spikes,
+    or with no samples. All else of one type, kept_u and kept_v too.
     """
     samples, steps, neurons = spikes.shape
-    like, other, kind = arriving.dtype.type(0), extra.dtype.type(0), threshold.dtype.type(0)
+    like, other, number = arriving.dtype.type(0), extra.dtype.type(0), threshold.dtype.type(0)
     total, ones = lined_up(1, width, threshold.dtype), np.ones(width, threshold.dtype)
     keep_u, keep_v = placed(kept_u, 0, 0, 0, 0), placed(kept_v, 0, 0, 0, 0)
     mine, bytes_ = lined_up(2, width, threshold.dtype), np.empty(width, np.uint8)
@@ -164,21 +159,21 @@ def lif(
             at_v = placed(v, s, begin, neurons, pointer(mine) + mine.itemsize * mine.shape[1])
             at_bias = address(bias, begin, neurons) + s * stride(bias, 0, bias.shape[1] * bias.shape[2])
             for t in range(steps):
-                x, now, further = entry_of(arriving, s, t, begin), (s * steps + t) * neurons, at_bias + t * next_bias
+                x, at, now_bias = entry_of(arriving, s, t, begin), (s * steps + t) * neurons, at_bias + t * next_bias
                 tally = counted + t * neurons if counts.shape[0] else counted
-                at = mine.itemsize * (now + begin)
+                further = mine.itemsize * (at + begin)
                 if extra.shape[0]:
-                    two_sums(like, other, kind, size, 0, x, a, summed, entry_of(extra, s, t, begin), b)
+                    two_sums(like, other, number, size, 0, x, a, summed, entry_of(extra, s, t, begin), b)
                     fire(
-                        kind, kind, leaky, whole, size, alike, summed, one, further, level, lu, lv, at_u, at_v,
-                        fired + now, tally,
+                        number, number, leaky, whole, size, alike, summed, one, now_bias, level, lu, lv, at_u, at_v,
+                        fired + at, tally,
                     )  # fmt: skip
-                    keep(kind, kind, leaky, alike, size, summed, one, at_u, at_v, keep_u, keep_v, at)
+                    keep(number, number, leaky, alike, size, summed, one, at_u, at_v, keep_u, keep_v, further)
                 else:
                     fire(
-                        like, kind, leaky, whole, size, alike, x, a, further, level, lu, lv, at_u, at_v, fired + now,
+                        like, number, leaky, whole, size, alike, x, a, now_bias, level, lu, lv, at_u, at_v, fired + at,
                         tally,
                     )  # fmt: skip
-                    keep(like, kind, leaky, alike, size, x, a, at_u, at_v, keep_u, keep_v, at)
+                    keep(like, number, leaky, alike, size, x, a, at_u, at_v, keep_u, keep_v, further)
         block = next_job(turn)
     round_as_before(rounded)

@@ -114,7 +114,7 @@ class Lanes:
         return self._build.select(flags, self._all(0.0), value)
 
     def wrapped(self, value: Value) -> Value:
-        """Within a register of 24 bits, which the value leaves once at most."""
+        """One wrap into (-2^23, 2^23]: as in Lava, what is beyond three times that stays outside."""
         for flags, turn in (
             (self.above(value, self._all(LIMIT)), -2 * LIMIT),
             (self.above(self._all(1 - LIMIT), value), 2 * LIMIT),
@@ -132,10 +132,11 @@ class Lanes:
         return ir.Constant(self._floats, [number] * self._wide)
 
     def decayed(self, x: Value, left: Value) -> Value:
-        """``sgn(x) ((|x| 4096 left) >> 12)``, for x up to 2^23 and left, in 4096ths, up to 1.
+        """``sgn(x) ((|x| 4096 left) >> 12)``, for left, in 4096ths, up to 1.
 
-        Where products are exact or rounded toward zero, ``trunc(x left)``: one below 2^23 keeps its whole part. Else
-        ``4096 h left + trunc((x - 4096 h) left)``, h ``trunc(x / 4096)``, in which all numbers are exact.
+        x goes up to 2^23, in float64 as far as products are exact. Where they are, or are rounded toward zero,
+        ``trunc(x left)``: one below 2^23 keeps its whole part. Else ``4096 h left + trunc((x - 4096 h) left)``, h
+        ``trunc(x / 4096)``, in which all numbers are exact.
         """
         if X86 or self._number == DOUBLE:
             return self.trunc(self.times(x, left))

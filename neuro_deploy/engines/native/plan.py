@@ -34,7 +34,7 @@ class Neurons:
     """A population's parameters in the order inside, or those of a block where all blocks have the same.
 
     narrow: float32, no wrap and no clip; else float64. bias: (neurons,), shifted by its exponent, of a relay as it is.
-    threshold: shifted. ku, kv: what decays leave, of 1. leaky: u is needed in the next timestep.
+    threshold: shifted. ku, kv: what decays leave, of 1. leaky: u is kept, since it decays only in part, or may wrap.
     """
 
     bias: np.ndarray
@@ -44,6 +44,11 @@ class Neurons:
     narrow: bool
     leaky: bool
     reason: str
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """In which they are computed."""
+        return self.threshold.dtype
 
 
 @dataclass(frozen=True, eq=False)
@@ -292,7 +297,7 @@ def _direct(intakes: Sequence[Intake], sums: Any, entering: Any, *, relay: bool)
         return pairs[0], None
     pairs.sort(key=lambda pair: pair[0].projection.geometry.kind == "one-to-one")
     kinds = [pair[0].projection.geometry.kind for pair in pairs]
-    if len(pairs) != 2 or entering != np.float32 or kinds[1] != "one-to-one":
+    if len(pairs) != 2 or (relay and entering != np.float32) or kinds[1] != "one-to-one":
         return None, None
     if not (isinstance(pairs[0][0].packed, Packed) if relay else kinds[0] == "one-to-one"):
         return None, None

@@ -21,8 +21,8 @@ from neuro_deploy.engines.native.threads import EACH, Call, deal, do, noted, thr
 from neuro_deploy.network import FixedNetwork, FixedPopulation
 from neuro_deploy.numerics.registers import IntArray
 
-NO_STATES, NO_STATES64 = (np.empty((0, 0), kind) for kind in (np.float32, np.float64))
-NOTHING64, NOTHING8, NO_COUNTS = np.empty((0, 0, 0)), np.empty((0, 0, 0), np.uint8), np.empty((0, 0), np.uint8)
+NO_STATES, NO_COUNTS = np.empty((0, 0), np.float32), np.empty((0, 0), np.uint8)
+NOTHING8 = np.empty((0, 0, 0), np.uint8)
 NO_VALUES = np.empty(0, np.float32)
 NO_NEURONS = (
     *(NO_VALUES, NOTHING, NO_VALUES, NOTHING, NO_VALUES, NO_VALUES, NO_VALUES),
@@ -200,8 +200,9 @@ class Run(Arrivals):
         wanted = [what for what in ("u", "v") if self.recorder.wants(population, what)]
         u, v, fresh = self._states(step, wanted)
         spikes, counts = self._spikes(step, start, stop)
-        none = NOTHING if step.neurons.narrow else NOTHING64
-        kept = {what: np.empty(spikes.shape, none.dtype) if what in wanted else none for what in ("u", "v")}
+        kept = {
+            what: np.empty(spikes.shape if what in wanted else (0, 0, 0), step.neurons.dtype) for what in ("u", "v")
+        }
         parameters = self._parameters(step, start, stop, fresh=fresh)
         if step.fused and step.direct:
             shared = self._shared(step.fused)
@@ -283,7 +284,7 @@ class Run(Arrivals):
 
     def _states(self, step: Step, wanted: Collection[str] = ()) -> tuple[np.ndarray, np.ndarray, bool]:
         """(u, v, whether they are to be taken for 0): (samples, neurons) each; none if nobody needs them afterwards."""
-        none = NO_STATES if step.neurons.narrow else NO_STATES64
+        none = np.empty((0, 0), step.neurons.dtype)
         if not wanted and self.at_once >= self.network.timesteps:
             return none, none, True
         name, shape = step.population.name, (self.samples, step.population.neurons)
@@ -301,7 +302,7 @@ class Run(Arrivals):
             return bias[None, None]
         bias = np.resize(bias, step.population.neurons)
         data = self.sequence if self.static else self.sequence[:, start:stop]
-        driven: np.ndarray = (bias + data).astype(step.neurons.threshold.dtype)
+        driven: np.ndarray = (bias + data).astype(step.neurons.dtype)
         return driven
 
     def _counts(self, step: Step) -> np.ndarray:

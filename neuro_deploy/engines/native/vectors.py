@@ -28,7 +28,7 @@ WIDE = 16
 """Neurons at a time."""
 UNIT = float(1 << ACTIVATION_SHIFT)
 WIDEST = 64 if "+avx512bw" in TARGET[2].split(",") else WIDE
-"""Neurons at a time, where parameters are alike: with AVX-512 their flags fill a register of bytes."""
+"""Neurons at a time in float32, where parameters are alike: with AVX-512 their flags fill a register of bytes."""
 SHARED = ("factor", "ku", "kv")
 """Parameters that all neurons of a population have alike, as a rule."""
 
@@ -150,8 +150,8 @@ def _takes(integers: int, *like: Any) -> Any:
     return types.void(*like, *[types.intp] * integers)
 
 
-def _firing(like: Any, kind: Any) -> Any:
-    number = _kind(kind)
+def _firing(like: Any, like_states: Any) -> Any:
+    number = _kind(like_states)
     kinds = {"x": like, **dict.fromkeys(("factor", "bias", "threshold", "ku", "kv", "u", "v"), number)}
     loop = partial(_loop, **kinds, spikes=BYTE, counts=BYTE)
 
@@ -170,43 +170,55 @@ def _firing(like: Any, kind: Any) -> Any:
 
 
 fire: Any = intrinsic(
-    lambda _typing, like, kind, leaky, whole, _n, _a, _x, _f, _b, _t, _ku, _kv, _u, _v, _s, _c: (
-        types.void(like, kind, leaky, whole, *[types.intp] * 12),
-        _firing(like, kind),
+    lambda _typing, like, states, leaky, whole, _n, _a, _x, _f, _b, _t, _ku, _kv, _u, _v, _s, _c: (
+        types.void(like, states, leaky, whole, *[types.intp] * 12),
+        _firing(like, states),
     )
 )
 """A timestep of n neurons, at which ``floor(factor x)`` arrives.
 
 Arguments: numbers of x's type and of the states', float32 where they neither wrap nor clip, else float64; whether u
-decays only in part, else it is not used; whether factors are whole; n; whether SHARED are alike; addresses of x,
-factor, bias, threshold, ku, kv (what is left of 1), u, v, spikes, counts.
+decays only in part, else it is not used, and whether factors are whole, both of which float64 does not heed; n; whether
+SHARED are alike; addresses of x, factor, bias, threshold, ku, kv (what is left of 1), u, v, spikes, counts.
 """
 
 
-def _sending(*, whole: bool) -> tuple[Any, Any]:
-    alone, both = partial(_send, whole=whole), partial(_send_sum, whole=whole)
-    return intrinsic(
-        lambda _typing, like, _n, _a, _x, _f, _b, _total, _c: (_takes(7, like), _loop(alone, **_sent(like)))
-    ), intrinsic(
-        lambda _typing, like, extra, _n, _a, _x, _f, _b, _total, _c, _e, _ef: (
-            _takes(9, like, extra),
-            _loop(both, **_sent(like), extra=extra, extra_factor=FLOAT),
-        )
+def _sending(body: Callable[..., None], **kinds: Any) -> Any:
+    def code(context: Any, build: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
+        with build.if_else(arguments[-len(kinds) - 3]) as either:
+            for one, whole in zip(either, (True, False), strict=True):
+                with one:
+                    _loop(partial(body, whole=whole), **kinds)(context, build, signature, arguments)
+        return context.get_dummy_value()
+
+    return code
+
+
+send: Any = intrinsic(
+    lambda _typing, like, whole, _n, _a, _x, _f, _b, _total, _c: (
+        _takes(7, like, whole),
+        _sending(_send, **_sent(like)),
     )
+)
+"""``total = floor(factor x) + bias``, and counts what is not 0.
 
+Arguments: a number of x's type; whether factors are whole; n; whether factors are alike; addresses of x, factor, bias,
+total, counts.
+"""
+send_sum: Any = intrinsic(
+    lambda _typing, like, extra, whole, _n, _a, _x, _f, _b, _total, _c, _e, _ef: (
+        _takes(9, like, extra, whole),
+        _sending(_send_sum, **_sent(like), extra=extra, extra_factor=FLOAT),
+    )
+)
+"""As ``send``, with ``floor(extra_factor extra)`` added.
 
-(send32, send_sum32), (send_whole32, send_sum_whole32) = (_sending(whole=whole) for whole in (False, True))
-"""``total = floor(factor x) + bias``, and counts what is not 0; with ``floor(extra_factor extra)`` added.
-
-The latter two of whole factors.
-
-Arguments: a number of x's type, and of extra's; n; whether factors are alike; addresses of x, factor, bias, total,
-counts, and of extra, extra_factor.
+Arguments: numbers of x's and of extra's type; all else of ``send``; addresses of extra, extra_factor.
 """
 arrive: Any = intrinsic(
-    lambda _typing, like, kind, _n, _a, _x, _f, _kept: (
-        _takes(5, like, kind),
-        _loop(_arrive, _kind(kind), x=like, factor=kind, kept=kind),
+    lambda _typing, like, states, _n, _a, _x, _f, _kept: (
+        _takes(5, like, states),
+        _loop(_arrive, _kind(states), x=like, factor=states, kept=states),
     )
 )
 """``kept = 64 floor(factor x)``.
@@ -218,13 +230,13 @@ enter8: Any = intrinsic(
 )
 """Copies bytes, and counts what is not 0. Arguments: n; 1; addresses of the bytes, where they go, and counts."""
 copy: Any = intrinsic(
-    lambda _typing, kind, _n, _a, _value, _kept: (_takes(4, kind), _loop(_copy, _kind(kind), value=kind, kept=kind))
+    lambda _typing, like, _n, _a, _value, _kept: (_takes(4, like), _loop(_copy, _kind(like), value=like, kept=like))
 )
 """``kept = value``. Arguments: a number of their type; n; 0; their addresses."""
 two_sums: Any = intrinsic(
-    lambda _typing, like, extra, kind, _n, _a, _x, _f, _total, _e, _ef: (
-        _takes(7, like, extra, kind),
-        _loop(_two_sums, _kind(kind), x=like, factor=kind, total=kind, extra=extra, extra_factor=kind),
+    lambda _typing, like, extra, total, _n, _a, _x, _f, _total, _e, _ef: (
+        _takes(7, like, extra, total),
+        _loop(_two_sums, _kind(total), x=like, factor=total, total=total, extra=extra, extra_factor=total),
     )
 )
 """``total = floor(factor x) + floor(extra_factor extra)``.
