@@ -42,6 +42,9 @@ AT_ONCE = 1024
 QUICK = 2**18
 """Additions of the table, over all timesteps, that take no longer than going through the populations."""
 
+FEW = 2**12
+"""Costs of groups whose product takes no longer than scipy to find out which product it is."""
+
 Kinds = tuple[str, ...]
 Spikes = Dict[str, Any]
 """population -> (T, *shape), whole numbers"""
@@ -86,11 +89,11 @@ class _Table:
     """What a spike of each neuron adds: by neuron where weights matter, else by those neurons that add the same.
 
     by_neuron: kinds -> (groups, then ``ACTING`` * cores if they are among them; neurons), a group's row 1 at its
-    neurons. by_group: (``STORED`` * cores, groups). Sparse: no waiting for threads.
+    neurons. by_group: (``STORED`` * cores, groups). Sparse, or few: no waiting for threads.
     """
 
     by_neuron: Dict[Kinds, scipy.sparse.csr_array]
-    by_group: scipy.sparse.csr_array
+    by_group: scipy.sparse.csr_array | IntArray
 
     @classmethod
     def of(cls, table: Counts) -> _Table:
@@ -103,11 +106,12 @@ class _Table:
         neurons = np.arange(len(flat))
         member = _sparse(group, neurons, np.ones_like(neurons), (len(groups), len(flat)))
         every = scipy.sparse.vstack([member, scipy.sparse.csr_array(flat[:, first:].T)], format="csr")
-        return cls({STORED: member, LINEAR: every}, scipy.sparse.csr_array(groups.T))
+        costs = np.ascontiguousarray(groups.T)
+        return cls({STORED: member, LINEAR: every}, costs if costs.size <= FEW else scipy.sparse.csr_array(costs))
 
     def additions(self, kinds: Kinds) -> int:
         """Of one timestep."""
-        return int(self.by_neuron[kinds].nnz + self.by_group.nnz)
+        return int(self.by_neuron[kinds].nnz + self.by_group.size)
 
     def count(self, spikes: IntArray, kinds: Kinds) -> dict[str, IntArray]:
         """name of kinds -> (cores, T), int64. spikes: (T, neurons)."""

@@ -34,6 +34,8 @@ def from_inner(values: npt.NDArray[Any], shape: Shape) -> npt.NDArray[Any]:
 
 def seen(values: npt.NDArray[Any], shape: Shape) -> npt.NDArray[Any]:
     """The same numbers, (..., neurons) in the order inside, seen as (..., *shape); nothing is moved."""
+    if len(shape) == 1:
+        return values
     cube = values.reshape(*values.shape[:-1], *inner_shape(shape))
     first = cube.ndim - 3
     return cube.transpose(*range(first), first + 2, first, first + 1) if len(shape) == 3 else cube
