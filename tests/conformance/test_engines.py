@@ -637,7 +637,7 @@ def test_lava_runs_wherever_temporary_files_go(tmp_path: Path, monkeypatch: pyte
     network = chain(1, (4, 4, 4), timesteps=5)
     x = samples_for(network, 1, count=2)
     want = nd.run(network, x)
-    with tempfile.TemporaryDirectory() as short:
+    with tempfile.TemporaryDirectory(dir="/tmp") as short:
 
         def files_go_where(length: int) -> None:
             folder = Path(short) / ("x" * (length - len(short) - 1))
