@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from random_synapses import ROWS, Draft, Shape, Synapses, Window, pick, possible, typical
+from random_synapses import ROWS, Draft, Shape, Synapses, Window, along, pick, possible, typical
 
 from neuro_deploy.network import (
     BiasEncoding,
@@ -174,8 +174,8 @@ class Drawing:
         if one and self.drafts[0].shape[1:] == self.size and self.rng.random() < 0.9:
             parts[0] = self.drafts[0]
         ends = np.cumsum([0, *(part.channels for part in parts)]).tolist()
-        length = math.prod({"height": self.size[:1], "width": self.size[1:]}.get(kind, self.size))
-        weight = None if one or self.rng.random() < 0.1 else self.synapses.weight((length, length))
+        shared = not one and self.rng.random() >= 0.1
+        weight = self.synapses.weight(2 * (along(kind, (1, *self.size)),)) if shared else None
         exponent = self.pick(0, 1, -2, None)
         for _ in range(self.pick(1, 2)):
             target = self.begin(self.pick("lif", "lif", "relay"), (ends[-1], *self.size))

@@ -41,7 +41,6 @@ AT_ONCE = 1024
 """Networks of no more neurons have a table from the first counting on."""
 QUICK = 2**18
 """Additions of the table, over all timesteps, that take no longer than going through the populations."""
-
 FEW = 2**12
 """Costs of groups whose product takes no longer than scipy to find out which product it is."""
 

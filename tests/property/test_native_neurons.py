@@ -13,7 +13,7 @@ from neuro_deploy.engines import get_engine
 from neuro_deploy.engines.base import run_whole
 from neuro_deploy.engines.native import dot8, kernels, lanes, threads, vectors
 from neuro_deploy.engines.native.plan import plan
-from neuro_deploy.network import FixedNetwork, FixedPopulation, FixedProjection
+from neuro_deploy.network import AXES, FixedNetwork, FixedPopulation, FixedProjection
 from neuro_deploy.network.encoding import SpikeEncoding
 from neuro_deploy.network.geometry import Geometry
 from neuro_deploy.numerics.cuba import cuba_step
@@ -21,7 +21,7 @@ from neuro_deploy.numerics.registers import DECAY_UNITY, NEVER, STATE_LIMIT
 
 NONE = np.empty((0, 0, 0), np.float32)
 IMAGE = (5, 3, 4)
-KINDS = {
+SYNAPSES = {
     "dense": (60, 60),
     "conv2d": (5, 5, 3, 3),
     "channel": (5, 5),
@@ -33,7 +33,7 @@ KINDS = {
 
 @pytest.mark.parametrize("alike", [True, False])
 @pytest.mark.parametrize("several", [True, False])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", SYNAPSES)
 def test_neurons_that_wrap_are_computed_with_their_product(
     kind: str, several: bool, alike: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -60,13 +60,13 @@ def test_neurons_that_wrap_are_computed_with_their_product(
 def wrapping(kind: str, *, alike: bool) -> FixedNetwork:
     """input -> fed -> readout: the weights' exponent makes u and v of fed leave their registers."""
     rng, size = np.random.default_rng(0), 60
-    axis = kind if kind in ("channel", "height", "width", "space") else None
+    axis = kind if kind in AXES else None
     more = {"padding": (1, 1)} if kind == "conv2d" else {}
     geometry = Geometry("axial" if axis else kind, IMAGE, IMAGE, axis=axis, **more)  # type: ignore[arg-type]
     each = () if alike else (size,)
     decays = {name: np.asarray(rng.integers(0, 2000, each)) for name in ("u_decay", "v_decay")}
     threshold = np.asarray(rng.integers(100_000, 2**17, each))
-    weight = 2 * rng.integers(-128, 128, KINDS[kind])
+    weight = 2 * rng.integers(-128, 128, SYNAPSES[kind])
     return FixedNetwork(
         (
             FixedPopulation("input", "input", IMAGE),

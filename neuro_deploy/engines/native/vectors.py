@@ -150,23 +150,31 @@ def _takes(integers: int, *like: Any) -> Any:
     return types.void(*like, *[types.intp] * integers)
 
 
-def _firing(like: Any, like_states: Any) -> Any:
-    number = _kind(like_states)
-    kinds = {"x": like, **dict.fromkeys(("factor", "bias", "threshold", "ku", "kv", "u", "v"), number)}
-    loop = partial(_loop, **kinds, spikes=BYTE, counts=BYTE)
+def _either(place: int, if_set: Any, if_not: Any) -> Any:
+    """Code that is one of two, by the flag that stands at that place of the arguments."""
 
     def code(context: Any, build: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
-        if number == DOUBLE:
-            return loop(_wrapping, DOUBLE)(context, build, signature, arguments)
-        with build.if_else(arguments[2]) as sides:
-            for side, body in zip(sides, (_leaky, _plain), strict=True):
-                with side, build.if_else(arguments[3]) as either:
-                    for one, whole in zip(either, (True, False), strict=True):
-                        with one:
-                            loop(partial(body, whole=whole))(context, build, signature, arguments)
+        with build.if_else(arguments[place]) as branches:
+            for branch, chosen in zip(branches, (if_set, if_not), strict=True):
+                with branch:
+                    chosen(context, build, signature, arguments)
         return context.get_dummy_value()
 
     return code
+
+
+def _by_factors(place: int, body: Callable[..., None], **kinds: Any) -> Any:
+    """Code for whole factors and for others."""
+    return _either(place, *(_loop(partial(body, whole=whole), **kinds) for whole in (True, False)))
+
+
+def _firing(like: Any, states: Any) -> Any:
+    number = _kind(states)
+    kinds = {"x": like, **dict.fromkeys(("factor", "bias", "threshold", "ku", "kv", "u", "v"), number)}
+    kinds |= {"spikes": BYTE, "counts": BYTE}
+    if number == DOUBLE:
+        return _loop(_wrapping, DOUBLE, **kinds)
+    return _either(2, _by_factors(3, _leaky, **kinds), _by_factors(3, _plain, **kinds))
 
 
 fire: Any = intrinsic(
@@ -183,21 +191,10 @@ SHARED are alike; addresses of x, factor, bias, threshold, ku, kv (what is left 
 """
 
 
-def _sending(body: Callable[..., None], **kinds: Any) -> Any:
-    def code(context: Any, build: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
-        with build.if_else(arguments[-len(kinds) - 3]) as either:
-            for one, whole in zip(either, (True, False), strict=True):
-                with one:
-                    _loop(partial(body, whole=whole), **kinds)(context, build, signature, arguments)
-        return context.get_dummy_value()
-
-    return code
-
-
 send: Any = intrinsic(
     lambda _typing, like, whole, _n, _a, _x, _f, _b, _total, _c: (
         _takes(7, like, whole),
-        _sending(_send, **_sent(like)),
+        _by_factors(1, _send, **_sent(like)),
     )
 )
 """``total = floor(factor x) + bias``, and counts what is not 0.
@@ -208,7 +205,7 @@ total, counts.
 send_sum: Any = intrinsic(
     lambda _typing, like, extra, whole, _n, _a, _x, _f, _b, _total, _c, _e, _ef: (
         _takes(9, like, extra, whole),
-        _sending(_send_sum, **_sent(like), extra=extra, extra_factor=FLOAT),
+        _by_factors(2, _send_sum, **_sent(like), extra=extra, extra_factor=FLOAT),
     )
 )
 """As ``send``, with ``floor(extra_factor extra)`` added.
